@@ -1,0 +1,255 @@
+//! The admin listener: health, metrics, and what operators do by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::body::to_bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::facts::Receipt;
+use super::objects;
+use super::problem::Problem;
+use crate::auth;
+use crate::gate::refusal::Refusal;
+use crate::hub::base::hex;
+use crate::hub::entry::{Act, Named};
+use crate::lineage::alias::Alias;
+use crate::tenant::{EntryId, TenantId};
+
+/// Longest reason of a kill or lift, in bytes.
+const REASON_MAX: usize = 1000;
+
+/// The routes.
+pub fn routes(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/admin/v1/status", get(status))
+        .route("/admin/v1/base", post(base))
+        .route("/admin/v1/clock/accept", post(accept_clock))
+        .route("/admin/v1/operations", get(operations))
+        .route("/admin/v1/why/{id}", get(why))
+        .route("/admin/v1/t/{tenant}/kill", post(kill))
+        .route("/admin/v1/t/{tenant}/lift", post(lift))
+        .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
+        .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
+        .route(
+            "/admin/v1/t/{tenant}/{collection}/{id}",
+            get(objects::read).put(objects::put).delete(objects::remove),
+        )
+        .with_state(api)
+}
+
+/// The operator behind a bearer: his name in the journal.
+pub(super) fn operator(api: &Api, headers: &HeaderMap) -> Result<String, Problem> {
+    let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized("Bearer"))?;
+    let hash = crate::keys::hash_secret(bearer);
+    let view = api.views.of(&TenantId::hub());
+    match view.and_then(|view| view.operators.get(&hash).cloned()) {
+        Some(operator) => Ok(operator.id.clone()),
+        None => Err(Problem::unauthorized("Bearer error=\"invalid_token\"")),
+    }
+}
+
+fn tenant_of(name: &str) -> Result<TenantId, Problem> {
+    TenantId::parse(name).map_err(|_| Problem::not_found())
+}
+
+async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, String) {
+    if !api.ready.load(Ordering::Acquire) || api.hub.has_ended() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n".into());
+    }
+    match api.hub.look(|spine| spine.intake().map_err(|e| e.to_string())).await {
+        Ok(Ok(())) => (StatusCode::OK, "ready\n".into()),
+        Ok(Err(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderValue); 1], String) {
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    api.metrics.waiting(api.hub.waiting());
+    // What the spine counted; a hub that is stopping shows what it showed last.
+    if let Ok(stats) = api.hub.look(|spine| spine.stats()).await {
+        api.metrics.journal(stats);
+    }
+    ([(header::CONTENT_TYPE, kind)], api.page.encode())
+}
+
+async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    let seen = api.hub.look(|spine| {
+        let tenants: serde_json::Map<String, Value> = spine
+            .states()
+            .iter()
+            .map(|(tenant, s)| {
+                let value = json!({
+                    "seq": s.seq().0,
+                    "time_ms": s.time_ms(),
+                    "digest": hex(&s.digest()),
+                    "nodes": s.graph().len(),
+                    "records": s.standings().count(),
+                    "owed": s.owed_len(),
+                    "dead_letters": s.dead_letters().count(),
+                });
+                (tenant.to_string(), value)
+            })
+            .collect();
+        let stats = spine.stats();
+        json!({
+            "journal": hex(&spine.journal().id().0),
+            "end": spine.journal().end(),
+            "intake": spine.intake().map_or_else(|e| e.to_string(), |()| "open".into()),
+            "flushes": stats.flushes,
+            "entries": stats.entries,
+            "bytes": stats.bytes,
+            "tenants": tenants,
+        })
+    });
+    Ok(Json(seen.await?))
+}
+
+async fn base(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    Ok(Json(json!({ "base": api.hub.base().await? })))
+}
+
+async fn accept_clock(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    let by = operator(&api, &headers)?;
+    Ok(Json(json!({ "id": api.hub.accept_clock(&by).await?.to_string() })))
+}
+
+#[derive(Deserialize)]
+struct Last {
+    last: Option<usize>,
+}
+
+async fn operations(
+    State(api): State<Arc<Api>>,
+    Query(query): Query<Last>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
+    Ok(Json(json!(events)))
+}
+
+async fn why(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    if let Some((tenant, code)) = id.rsplit_once(':')
+        && TenantId::parse(tenant).is_ok()
+        && let Some(refusal) = Refusal::of_code(code)
+    {
+        return Ok(Json(json!({ "id": id, "reason_code": code, "reason": refusal.to_string() })));
+    }
+    let id = EntryId::parse(&id).ok_or_else(Problem::not_found)?;
+    let history = api.history.clone();
+    let found = tokio::task::spawn_blocking(move || history.why(&id)).await;
+    match found {
+        Ok(Ok(Some(value))) => Ok(Json(value)),
+        Ok(Ok(None)) => Err(Problem::not_found()),
+        Ok(Err(what)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, what)),
+        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the journal could not be read")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActRequest {
+    target: Alias,
+    reason: String,
+}
+
+async fn kill(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Json<Receipt>, Problem> {
+    act(&api, &tenant, true, request).await
+}
+
+async fn lift(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Json<Receipt>, Problem> {
+    act(&api, &tenant, false, request).await
+}
+
+async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Json<Receipt>, Problem> {
+    let (parts, body) = request.into_parts();
+    let by = operator(api, &parts.headers)?;
+    let tenant = tenant_of(tenant)?;
+    let body = to_bytes(body, api.sizes.admin)
+        .await
+        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"))?;
+    let asked: ActRequest = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let target = asked.target.checked().map_err(|e| Problem::bad_request(format!("target: {e}")))?;
+    if asked.reason.trim().is_empty() || asked.reason.len() > REASON_MAX {
+        return Err(Problem::bad_request("a reason of 1 to 1000 characters is needed"));
+    }
+    if crate::revocation::key::kinds_of(&target).is_empty() {
+        return Err(Problem::bad_request("nothing of this kind can be killed"));
+    }
+    if api.views.of(&tenant).is_none() {
+        return Err(Problem::not_found());
+    }
+    let key = api.keys.tenant(&tenant).map_err(|_| {
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the tenant's keys cannot be read", 5)
+    })?;
+    let target = Named { hashes: key.subject_key().hashes(&target), alias: target };
+    tracing::warn!(%tenant, by, kill, kind = target.alias.kind, value = target.alias.value, "operator's act");
+    let done = api.hub.act(&tenant, kill, Act { by, target, reason: asked.reason }).await?;
+    Ok(Json(done.into()))
+}
+
+async fn dead_letters(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    let tenant = tenant_of(&tenant)?;
+    let found = api.hub.look(move |spine| {
+        let state = spine.state(&tenant)?;
+        let letters = state.dead_letters().map(|(no, item, letter)| {
+            let stream = state.streams().get(&no).map(|s| s.stream_id.clone());
+            json!({
+                "stream_id": stream,
+                "id": format!("{}:{}", state.tenant(), item.seq),
+                "index": item.index,
+                "uri": letter.claims.uri,
+                "txn": letter.claims.txn,
+                "why": letter.why,
+                "at_ms": letter.at_ms,
+            })
+        });
+        Some(letters.collect::<Vec<_>>())
+    });
+    found.await?.map(|l| Json(Value::from(l))).ok_or_else(Problem::not_found)
+}
+
+async fn attempts(
+    State(api): State<Arc<Api>>,
+    Path((tenant, stream_id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    let tenant = tenant_of(&tenant)?;
+    let no = api.views.of(&tenant).and_then(|v| v.streams.get(&stream_id).map(|(no, _)| *no));
+    let no = no.ok_or_else(Problem::not_found)?;
+    let queue = api.outbox.queue(&tenant, no).ok_or_else(Problem::not_found)?;
+    Ok(Json(json!(queue.attempts.list())))
+}

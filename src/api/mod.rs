@@ -1,0 +1,101 @@
+//! The HTTP surface: thin handlers over the parts, errors to the wire.
+//!
+//! Two listeners (DESIGN, Doors): the public one under `/t/{tenant}`, the admin one on loopback. A handler extracts,
+//! authorises, makes one domain call, maps the result. Nothing here decides anything.
+//!
+//! - [`serve`]: the accept loop, its limits, its end
+//! - [`public`], [`facts`]: what other systems call
+//! - [`admin`], [`objects`]: what operators call
+//! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
+
+pub mod admin;
+pub mod facts;
+pub mod objects;
+pub mod problem;
+pub mod public;
+pub mod push_error;
+pub mod serve;
+
+use std::sync::Arc;
+
+use crate::auth;
+use crate::gate::judge::Gate;
+use crate::hub::metrics::Metrics;
+use crate::hub::object::Client;
+use crate::hub::sequencer::Hub;
+use crate::hub::view::Views;
+use crate::keys::Keys;
+use crate::operations::Operations;
+use crate::receiver::push::Door;
+use crate::tenant::TenantId;
+use crate::transmitter::poll::Poll;
+use problem::Problem;
+
+/// Sizes of request bodies, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// A SET.
+    pub set: usize,
+    /// A fact.
+    pub fact: usize,
+    /// A poll request.
+    pub poll: usize,
+    /// An admin request.
+    pub admin: usize,
+}
+
+/// What the handlers need.
+pub struct Api {
+    /// The sequencer.
+    pub hub: Hub,
+    /// Objects.
+    pub views: Arc<Views>,
+    /// The push door.
+    pub door: Door,
+    /// The poll endpoint.
+    pub poll: Poll,
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// Our keys.
+    pub keys: Arc<Keys>,
+    /// Rates of clients.
+    pub rate: auth::rate::Rate<(TenantId, String)>,
+    /// What time it is.
+    pub clock: crate::clock::SharedClock,
+    /// Operational events.
+    pub operations: Arc<Operations>,
+    /// The spine's metrics.
+    pub metrics: Metrics,
+    /// The metrics page.
+    pub page: Arc<crate::telemetry::Metrics>,
+    /// The outbox, to show attempts.
+    pub outbox: Arc<crate::outbox::queues::Outbox>,
+    /// The guard of outbound URLs.
+    pub egress: Arc<crate::egress::Egress>,
+    /// What the admin API reads of the journal.
+    pub history: Arc<crate::history::why::Journaled>,
+    /// Whether the hub is ready and not shutting down.
+    pub ready: Arc<std::sync::atomic::AtomicBool>,
+    /// Sizes.
+    pub sizes: Sizes,
+}
+
+/// A tenant as it stands in a path; `_hub` has no public path.
+fn public_tenant(name: &str) -> Result<TenantId, Problem> {
+    match TenantId::parse(name) {
+        Ok(tenant) if !tenant.is_hub() => Ok(tenant),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+impl Api {
+    /// The client behind a bearer. An unknown one is 401 before anything else is looked at.
+    fn client(&self, tenant: &TenantId, headers: &http::HeaderMap) -> Result<Arc<Client>, Problem> {
+        let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized(auth::challenge(headers)))?;
+        let hash = crate::keys::hash_secret(bearer);
+        self.views
+            .of(tenant)
+            .and_then(|view| view.clients.get(&hash).cloned())
+            .ok_or_else(|| Problem::unauthorized("Bearer error=\"invalid_token\""))
+    }
+}

@@ -1,0 +1,112 @@
+//! The public listener: what IdPs, receivers, brokers and gateways call.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::problem::Problem;
+use super::{Api, facts, public_tenant};
+use crate::receiver::push::Pushed;
+use crate::transmitter::poll::PollAnswer;
+use crate::transmitter::request::PollRequest;
+
+/// The routes.
+pub fn routes(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/t/{tenant}/in/{upstream}", post(push))
+        .route("/t/{tenant}/poll/{stream_id}", post(poll))
+        .route("/t/{tenant}/jwks.json", get(jwks))
+        .route("/t/{tenant}/v1/authz/nginx", any(authz_nginx))
+        .route("/t/{tenant}/v1/{facts}", post(facts::post))
+        .route("/t/{tenant}/v1/{facts}/{id}/complete", post(facts::complete))
+        .with_state(api)
+}
+
+async fn push(
+    State(api): State<Arc<Api>>,
+    Path((tenant, upstream)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let Ok(tenant) = public_tenant(&tenant) else { return StatusCode::NOT_FOUND.into_response() };
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, api.sizes.set).await {
+        Ok(body) => api.door.receive(&tenant, &upstream, &parts.headers, &body).await.into_response(),
+        Err(_) => {
+            // Larger than the limit, or the peer went away; either way nothing was taken.
+            api.operations.note(
+                tenant.as_str(),
+                "set_rejected",
+                &upstream,
+                "larger than the limit",
+                api.sizes.set,
+            );
+            Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE).into_response()
+        }
+    }
+}
+
+async fn poll(
+    State(api): State<Arc<Api>>,
+    Path((tenant, stream_id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let tenant = public_tenant(&tenant)?;
+    let (parts, body) = request.into_parts();
+    let client = api.client(&tenant, &parts.headers)?;
+    // Somebody else's stream looks like one that does not exist.
+    let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
+    let stream = view.streams.get(&stream_id).map(|(_, stream)| stream);
+    if stream.is_none_or(|stream| stream.client != client.id) {
+        return Err(Problem::not_found());
+    }
+    let body = to_bytes(body, api.sizes.poll)
+        .await
+        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"))?;
+    let request = PollRequest::parse(&body).map_err(|bad| Problem::bad_request(bad.to_string()))?;
+    match api.poll.poll(&tenant, &stream_id, request).await {
+        PollAnswer::Sets(json) => Ok(json_response(json)),
+        PollAnswer::NoStream => Err(Problem::not_found()),
+        PollAnswer::TooManyWaiting { retry_after_s } => {
+            let detail = "too many polls of this client are waiting";
+            Err(Problem::later(StatusCode::TOO_MANY_REQUESTS, detail, u64::from(retry_after_s)))
+        }
+    }
+}
+
+fn json_response(json: impl Into<Body>) -> Response {
+    let mut response = Response::new(json.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The tenant's public keys; cheap, and cacheable for a short while.
+async fn jwks(State(api): State<Arc<Api>>, Path(tenant): Path<String>) -> Result<Response, Problem> {
+    let tenant = public_tenant(&tenant)?;
+    if api.views.of(&tenant).is_none() {
+        return Err(Problem::not_found());
+    }
+    let jwks = api.keys.tenant(&tenant).and_then(|keys| keys.jwks()).map_err(|error| {
+        tracing::error!(%tenant, %error, "the tenant's keys cannot be read");
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the keys cannot be served now", 5)
+    })?;
+    let mut response = json_response(jwks.to_string());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    Ok(response)
+}
+
+/// NGINX `auth_request`: only 200, 401 and 403 are ever answered.
+async fn authz_nginx(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match public_tenant(&tenant) {
+        Ok(tenant) => api.gate.nginx(&tenant, &headers).await.map(|()| Body::empty()),
+        Err(_) => StatusCode::FORBIDDEN.into_response(),
+    }
+}

@@ -1,0 +1,33 @@
+//! Configuration to each part's own settings.
+
+use crate::config::Config;
+use crate::outbox::pace;
+use crate::transmitter;
+
+/// The transmitter's settings.
+pub fn transmitter(config: &Config) -> transmitter::config::Config {
+    let (outbox, limits) = (&config.outbox, &config.limits);
+    transmitter::config::Config {
+        retry: pace::Config {
+            retry_delays_ms: outbox.retry_delays_ms.clone(),
+            give_up_after_ms: outbox.give_up_after_ms,
+            jitter_percent: outbox.jitter_percent,
+            retry_after_max_ms: outbox.retry_after_max_ms,
+            credential_from: outbox.credential_from,
+            credential_tries: outbox.credential_tries,
+            misdirected_tries: outbox.misdirected_tries,
+        },
+        in_flight_per_stream: outbox.in_flight_per_stream,
+        push_timeout_ms: outbox.push_timeout_ms,
+        poll_timeout_ms: limits.poll_timeout_ms,
+        poll_batch_max: limits.poll_batch_max,
+        poll_batch_bytes: limits.poll_batch_bytes,
+        poll_waiters_per_client: limits.poll_waiters_per_client,
+        poll_refusals_max: limits.poll_refusals_max,
+        brake_after: outbox.brake_after,
+        brake_ms: outbox.brake_ms,
+        brake_max_ms: outbox.brake_max_ms,
+        sign_parallel: outbox.sign_parallel,
+        signed_cache_max: outbox.signed_cache_max,
+    }
+}

@@ -1,0 +1,137 @@
+//! What works on the files, beside a running hub or without one: `journal verify`, `store rebuild`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::seal::AuditSeal;
+use super::serve::Places;
+use crate::clock::{OsChance, SharedChance};
+use crate::config::Config;
+use crate::hub::base::{self, Header, hex};
+use crate::hub::mirror::{self, Feed};
+use crate::hub::start::{self, States};
+use crate::hub::state::FOLD_VERSION;
+use crate::journal::{Folder, Journal, Options, Position, Reader};
+use crate::keys::Keys;
+use crate::store::Mirror;
+
+/// Checks the chain against the payloads and the signed heads, folds everything again from the oldest base (or from
+/// zero), and holds every later base's digests against the fold. Reads only; needs no lock.
+pub fn verify(config: &Config) -> anyhow::Result<Value> {
+    let places = Places::under(&config.data_dir);
+    let chance: SharedChance = Arc::new(OsChance);
+    anyhow::ensure!(places.journal.exists(), "there is no journal in {}", places.root.display());
+    let seal = AuditSeal::new(&Keys::open(&places.keys, chance)?)?;
+    let disk = Arc::new(Folder::read_only(&places.journal));
+    let mut reader = Reader::open(disk.clone())?;
+    let journal = hex(&reader.id().0);
+    // What is signed while this runs may lie ahead of what was read: heads are read first.
+    let heads = seal.signed_heads(&places.root, &journal)?;
+    let report = crate::journal::verify::verify(&*disk, &heads)?;
+    let bases = read_bases(&places, &seal, &journal)?;
+    let (mut states, mut position, from) = match bases.iter().next() {
+        Some((position, (name, _))) => {
+            let (_, states) = base::read(&Folder::read_only(&places.bases), &seal, name)?;
+            (states, *position, name.clone())
+        }
+        None => (start::empty(), Position::OLDEST, "zero".to_string()),
+    };
+    let mut entries = 0;
+    let mut agreed = 0;
+    let mut folding = reader.batches(position)?;
+    loop {
+        if let Some((name, header)) = bases.get(&position) {
+            compare(name, header, &states)?;
+            agreed += 1;
+        }
+        let Some(batch) = folding.next() else { break };
+        let batch = batch?;
+        // The first batch of a segment begins where no base can stand: a base stands where the batch before ended.
+        position = batch.after;
+        for entry in batch.entries {
+            start::fold_one(&mut states, entry)?;
+            entries += 1;
+        }
+    }
+    let tenants: BTreeMap<String, Value> = states
+        .iter()
+        .map(|(t, s)| (t.to_string(), json!({ "seq": s.seq().0, "digest": hex(&s.digest()) })))
+        .collect();
+    Ok(json!({
+        "journal": journal,
+        "segments": report.segments,
+        "entries": report.entries,
+        "erased": report.erased,
+        "unfinished_bytes": report.unfinished_bytes,
+        "heads_agreed": report.heads_agreed,
+        "folded_from": from,
+        "folded": entries,
+        "bases_agreed": agreed,
+        "tenants": tenants,
+    }))
+}
+
+/// Bases of this journal and this fold, by position. One that is damaged is an error here: it was signed.
+fn read_bases(
+    places: &Places,
+    seal: &AuditSeal,
+    journal: &str,
+) -> anyhow::Result<BTreeMap<Position, (String, Header)>> {
+    let mut out = BTreeMap::new();
+    if !places.bases.exists() {
+        return Ok(out);
+    }
+    let disk = Folder::read_only(&places.bases);
+    for name in base::names(&disk)? {
+        let (header, _) = base::read(&disk, seal, &name)?;
+        if header.fold_version == FOLD_VERSION && header.journal == journal {
+            out.insert(header.position, (name, header));
+        }
+    }
+    Ok(out)
+}
+
+fn compare(name: &str, header: &Header, states: &States) -> anyhow::Result<()> {
+    for (tenant, mark) in &header.tenants {
+        let state =
+            states.get(tenant).with_context(|| format!("base {name}: tenant {tenant} is not in the fold"))?;
+        anyhow::ensure!(
+            state.seq() == mark.seq && hex(&state.digest()) == mark.digest,
+            "base {name}: tenant {tenant} does not add up to the digest that was signed"
+        );
+    }
+    Ok(())
+}
+
+/// Makes the mirror again from the newest base and the journal. The hub must not be running: this takes its lock.
+pub fn rebuild_store(config: &Config) -> anyhow::Result<Value> {
+    let places = Places::under(&config.data_dir);
+    let chance: SharedChance = Arc::new(OsChance);
+    anyhow::ensure!(places.journal.exists(), "there is no journal in {}", places.root.display());
+    let disk = Arc::new(Folder::open(&places.journal).context("the journal is in use: stop the hub first")?);
+    let seal = AuditSeal::new(&Keys::open(&places.keys, chance.clone())?)?;
+    let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
+    let (journal, _) = Journal::open(disk.clone(), options, chance)?;
+    let bases = Folder::read_only(&places.bases);
+    let mut reader = Reader::open(disk)?;
+    let loaded = start::load(&bases, &mut reader, &seal, None, journal.id(), journal.end())?;
+    Mirror::wipe(&places.mirror)?;
+    let mut store = Mirror::open(&places.mirror)?;
+    let feed = Feed::default();
+    let mut rows = 0;
+    for (tenant, state) in &loaded.states {
+        let mut dump = Vec::new();
+        state.dump(&mut dump);
+        rows += dump.len();
+        let changes = dump.into_iter().map(|(key, value)| (mirror::row_key(tenant, &key), Some(value)));
+        feed.put(changes.collect(), journal.id(), journal.end());
+    }
+    feed.stop();
+    feed.run(&mut store);
+    anyhow::ensure!(!feed.is_closed(), "the mirror could not be written");
+    store.barrier()?;
+    Ok(json!({ "rows": rows, "from": format!("{:?}", loaded.from), "folded": loaded.folded }))
+}

@@ -1,0 +1,67 @@
+//! What the configuration file names becomes journal entries when it changed; and what every hub has.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::clock::{Chance, random_secret};
+use crate::config::FileObject;
+use crate::hub::object::{Object, ObjectKind, Operator, Tenant};
+use crate::hub::sequencer::Hub;
+use crate::keys::Keys;
+use crate::tenant::TenantId;
+
+/// The file in the data directory that holds the admin credential.
+pub const ADMIN_FILE: &str = "admin.credential";
+
+/// Makes what every hub has: the tenant `default`, and an operator whose credential lies in a 0600 file.
+/// Returns the credential if it was made now.
+pub async fn found(hub: &Hub, dir: &Path, chance: &dyn Chance) -> anyhow::Result<Option<String>> {
+    let default = TenantId::default_tenant();
+    if stored(hub, &TenantId::hub(), ObjectKind::Tenant, default.as_str()).await?.is_none() {
+        hub.put(&TenantId::hub(), Object::Tenant(Tenant { id: default.to_string() }), "hub").await?;
+    }
+    let path = dir.join(ADMIN_FILE);
+    let has_operator = hub
+        .look(|spine| {
+            spine
+                .state(&TenantId::hub())
+                .is_some_and(|s| s.objects().any(|o| o.object.kind() == ObjectKind::Operator))
+        })
+        .await?;
+    if has_operator && path.exists() {
+        return Ok(None);
+    }
+    // First start, or the file was deleted: a new credential, which replaces the old one.
+    let credential = random_secret(chance);
+    crate::keys::write_private(&path, credential.as_bytes())
+        .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;
+    let operator = Operator { id: "admin".into(), bearer_sha256: crate::keys::hash_secret(&credential) };
+    hub.put(&TenantId::hub(), Object::Operator(operator), "hub").await?;
+    Ok(Some(credential))
+}
+
+async fn stored(hub: &Hub, tenant: &TenantId, kind: ObjectKind, id: &str) -> anyhow::Result<Option<Object>> {
+    let (tenant, id) = (tenant.clone(), id.to_string());
+    Ok(hub.look(move |spine| Some(spine.state(&tenant)?.object(kind, &id)?.object.clone())).await?)
+}
+
+/// Journals every object of the file that is new or changed. Secrets go to `keys/` first: an entry never names a
+/// secret that is not there.
+pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> anyhow::Result<usize> {
+    let mut changed = 0;
+    for FileObject { tenant, object, secret } in objects {
+        if let Some((id, value)) = secret
+            && keys.secret(&tenant, &id).ok().flatten().as_deref() != Some(value.as_str())
+        {
+            keys.put_secret(&tenant, &id, &value)?;
+        }
+        if stored(hub, &tenant, object.kind(), object.id()).await?.as_ref() == Some(&object) {
+            continue;
+        }
+        let what = format!("{}/{}", object.kind().collection(), object.id());
+        hub.put(&tenant, object, "file").await.with_context(|| format!("{tenant}: {what}"))?;
+        changed += 1;
+    }
+    Ok(changed)
+}

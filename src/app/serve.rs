@@ -1,0 +1,510 @@
+//! `ssf-hub serve`: start, run, stop.
+//!
+//! Nothing is bound before the states are loaded and the configuration is in the journal. SIGTERM: not ready, let
+//! running requests finish, at most 10 s; then the sequencer writes what waits, and the mirror.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::reconcile;
+use super::seal::{AuditSeal, heads_of};
+use super::tasks::Tasks;
+use super::wiring::Wiring;
+use crate::api::{self, Api};
+use crate::auth::rate::{PRINCIPALS_MAX, Rate};
+use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
+use crate::config::Config;
+use crate::egress::Egress;
+use crate::gate::judge::{self, Gate};
+use crate::history::why::Journaled;
+use crate::hub::mirror::Feed;
+use crate::hub::sequencer::{Hub, Limits, sequencer};
+use crate::hub::spine::{Fatal, Parts, Spine};
+use crate::hub::state::FOLD_VERSION;
+use crate::hub::view::Views;
+use crate::hub::{self, base, start};
+use crate::journal::{Folder, Journal, Options, Reader};
+use crate::keys::Keys;
+use crate::operations::Operations;
+use crate::outbox::outcomes::Outcomes;
+use crate::outbox::queues::Outbox;
+use crate::receiver::{self, issuers::Issuers, push::Door};
+use crate::store::Mirror;
+use crate::telemetry;
+use crate::tenant::TenantId;
+use crate::transmitter::{self, issue::Issuer, poll, push, signer::Signer};
+
+/// How long running requests may take to finish at the end.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// Where things lie under the data directory.
+pub struct Places {
+    /// The journal's segments.
+    pub journal: PathBuf,
+    /// Bases.
+    pub bases: PathBuf,
+    /// The sled mirror.
+    pub mirror: PathBuf,
+    /// Our keys and secrets.
+    pub keys: PathBuf,
+    /// The directory itself: side files.
+    pub root: PathBuf,
+}
+
+impl Places {
+    /// The places under a data directory.
+    pub fn under(root: &std::path::Path) -> Self {
+        let at = |name| root.join(name);
+        Self {
+            journal: at("journal"),
+            bases: at("bases"),
+            mirror: at("mirror"),
+            keys: at("keys"),
+            root: root.into(),
+        }
+    }
+}
+
+/// A running hub.
+pub struct Running {
+    /// The handle to its sequencer.
+    pub hub: Hub,
+    /// Where its public listener is bound.
+    pub public: std::net::SocketAddr,
+    /// Where its admin listener is bound.
+    pub admin: std::net::SocketAddr,
+    /// The admin credential, if it was made at this start.
+    pub credential: Option<String>,
+    tasks: Tasks,
+    stop: watch::Sender<bool>,
+    ready: Arc<AtomicBool>,
+    sequencer: Option<JoinHandle<Result<Spine, Fatal>>>,
+    mirror: Option<(Arc<Feed>, JoinHandle<()>)>,
+    projection: Option<super::projections::Running>,
+}
+
+/// What the store gave: the journal, the states, the mirror.
+struct Opened {
+    journal: Journal,
+    loaded: start::Loaded,
+    mirror: Option<Mirror>,
+}
+
+fn open_store(
+    places: &Places,
+    config: &Config,
+    seal: &AuditSeal,
+    chance: SharedChance,
+) -> anyhow::Result<Opened> {
+    let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
+    let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
+    let (journal, opened) = Journal::open(disk.clone(), options, chance)?;
+    if opened.cut_bytes > 0 {
+        tracing::warn!(
+            bytes = opened.cut_bytes,
+            "the last batch was not finished and was cut; nobody was told it was taken"
+        );
+    }
+    let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
+    let mirror = match Mirror::open(&places.mirror) {
+        Ok(mirror) => Some(mirror),
+        Err(error) => {
+            tracing::warn!(%error, "the mirror cannot be opened and is made anew");
+            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
+        }
+    };
+    let mut reader = Reader::open(disk)?;
+    let loaded = start::load(&bases, &mut reader, seal, mirror.as_ref(), journal.id(), journal.end())?;
+    for (tenant, seq, _) in journal.heads() {
+        let folded = loaded.states.get(&tenant).map(|s| s.seq());
+        anyhow::ensure!(
+            folded == Some(seq),
+            "tenant {tenant}: folded up to {folded:?}, but the journal ends at {seq}"
+        );
+    }
+    // Rows of another journal or fold version must not stay among the new ones.
+    let mirror = match (mirror, loaded.from == start::From::Mirror) {
+        (Some(mirror), true) => Some(mirror),
+        (Some(mirror), false) => {
+            drop(mirror);
+            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
+        }
+        (None, _) => None,
+    };
+    Ok(Opened { journal, loaded, mirror })
+}
+
+/// Time and chance of a hub.
+#[derive(Clone)]
+pub struct Runtime {
+    /// What time it is.
+    pub clock: SharedClock,
+    /// Where randomness comes from.
+    pub chance: SharedChance,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { clock: Arc::new(System), chance: Arc::new(OsChance) }
+    }
+}
+
+/// Starts a hub; it is ready when this returns.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    start_with(config, Runtime::default()).await
+}
+
+/// Starts a hub with another clock or another source of randomness.
+pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Running> {
+    let began = Stopwatch::start();
+    let Runtime { clock, chance } = runtime;
+    let places = Places::under(&config.data_dir);
+    crate::keys::private_dir(&places.root)
+        .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
+    let keys = Arc::new(Keys::open(&places.keys, chance.clone())?);
+    let seal = Arc::new(AuditSeal::new(&keys)?);
+    let Opened { journal, loaded, mirror } = open_store(&places, &config, &seal, chance.clone())?;
+    tracing::info!(
+        from = ?loaded.from,
+        folded = loaded.folded,
+        tenants = loaded.states.len(),
+        ms = began.elapsed().as_millis() as u64,
+        "states loaded"
+    );
+
+    let page = Arc::new(telemetry::Metrics::new());
+    let egress = Arc::new(Egress::new(&config.egress)?);
+    let (stop, stopping) = watch::channel(false);
+    let views = Arc::new(Views::default());
+    let outbox = Arc::new(Outbox::default());
+    let gate_config = judge::Config {
+        jwks: config.jwks.clone(),
+        cached_tokens: config.gate.cached_tokens,
+        token_bytes_max: config.gate.token_bytes_max,
+    };
+    let gate = Arc::new(Gate::new(gate_config, clock.clone(), egress.clone()));
+    page.with(|registry| gate.register(registry));
+    let metrics = hub::metrics::Metrics::new(&page);
+    let (wake, ring) = super::projections::bell();
+    let durable = Arc::new(Mutex::new(journal.durable_end()));
+    let wiring = Arc::new(Wiring {
+        views: views.clone(),
+        outbox: outbox.clone(),
+        gate: gate.clone(),
+        keys: keys.clone(),
+        metrics: metrics.clone(),
+        sets: Default::default(),
+        durable: durable.clone(),
+        wake: ring.clone(),
+    });
+
+    let journal_id = journal.id();
+    let had_rows = loaded.from == start::From::Mirror;
+    let feed = mirror.is_some().then(|| Arc::new(Feed::default()));
+    let mut spine = Spine::new(
+        journal,
+        loaded.states,
+        Parts {
+            clock: clock.clone(),
+            sink: wiring.clone(),
+            mirror: feed.clone(),
+            leap_max_ms: config.clock.leap_max_ms,
+            base: base_writer(&places, seal.clone(), config.journal.bases_kept, clock.clone())?,
+        },
+    );
+    if feed.is_some() && !had_rows {
+        spine.mirror_everything();
+    }
+    spine.publish_all();
+    spine.decide_late(loaded.undecided)?;
+    let limits = Limits { batch_max: config.journal.batch_max, in_flight_max: config.limits.in_flight_max };
+    let (hub, sequencer) = sequencer(spine, limits);
+    let (ended_tx, ended) = tokio::sync::oneshot::channel();
+    let sequencer_thread = thread("sequencer", move || {
+        let ended = sequencer.run();
+        // Nobody listens any more when the process is already stopping.
+        let _ = ended_tx.send(());
+        ended
+    })?;
+    let mirror_thread = match (feed, mirror) {
+        (Some(feed), Some(mut mirror)) => {
+            let run = feed.clone();
+            Some((feed, thread("mirror", move || run.run(&mut mirror))?))
+        }
+        _ => None,
+    };
+
+    let credential = reconcile::found(&hub, &places.root, &*chance).await?;
+    let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec()).await?;
+    if changed > 0 {
+        tracing::info!(changed, "objects of the configuration file that are new or changed are journaled");
+    }
+
+    let tasks = Tasks::default();
+    let transmitting = super::convert::transmitter(&config);
+    let issuer = Issuer::new(journal_id.0, &config.public_url);
+    let signer = Arc::new(Signer::new(
+        issuer,
+        keys.clone(),
+        transmitting.sign_parallel(),
+        transmitting.signed_cache_max,
+    ));
+    let outcomes: Arc<dyn Outcomes> = Arc::new(Telling(hub.clone()));
+    let spawning = tasks.clone();
+    let push = push::Push::new(push::Parts {
+        outbox: outbox.clone(),
+        signer: signer.clone(),
+        egress: egress.clone(),
+        keys: keys.clone(),
+        outcomes: outcomes.clone(),
+        clock: clock.clone(),
+        chance: chance.clone(),
+        config: transmitting.clone(),
+        metrics: transmitter::metrics::Metrics::default(),
+        spawn: Arc::new(move |name, future| spawning.spawn(name, future)),
+        shutdown: stopping.clone(),
+    });
+    tasks.spawn("push streams", push.run());
+
+    let operations = Arc::new(Operations::open(&places.root, clock.clone())?);
+    let ready = Arc::new(AtomicBool::new(false));
+    let door = Door {
+        hub: hub.clone(),
+        views: views.clone(),
+        issuers: Issuers::new(config.jwks.clone(), egress.clone(), clock.clone()),
+        keys: keys.clone(),
+        rate: Rate::new(PRINCIPALS_MAX),
+        operations: operations.clone(),
+        metrics: receiver::metrics::Metrics::new(&page),
+        clock: clock.clone(),
+        own_issuer_prefix: format!("{}/t/", config.public_url),
+        max_bytes: config.limits.set_bytes,
+    };
+    let api = Arc::new(Api {
+        hub: hub.clone(),
+        views,
+        door,
+        poll: poll::Poll::new(poll::Parts {
+            outbox: outbox.clone(),
+            signer: signer.clone(),
+            outcomes,
+            clock: clock.clone(),
+            config: transmitting,
+            metrics: transmitter::metrics::Metrics::default(),
+            shutdown: stopping.clone(),
+        }),
+        gate,
+        keys: keys.clone(),
+        rate: Rate::new(PRINCIPALS_MAX),
+        clock: clock.clone(),
+        operations,
+        metrics,
+        page,
+        outbox,
+        egress,
+        history: Arc::new(Journaled::new(places.journal.clone())),
+        ready: ready.clone(),
+        sizes: api::Sizes {
+            set: config.limits.set_bytes,
+            fact: config.limits.facts_bytes,
+            poll: config.limits.poll_bytes,
+            admin: config.limits.admin_bytes,
+        },
+    });
+    let projection = super::projections::start(
+        super::projections::Parts {
+            config: &config,
+            places: &places,
+            journal: base::hex(&journal_id.0),
+            durable,
+            keys,
+            operations: api.operations.clone(),
+            page: &api.page,
+        },
+        wake,
+        ring,
+    )?;
+    let bind = |name: &'static str, at| async move {
+        TcpListener::bind(at).await.with_context(|| format!("the {name} listener cannot bind {at}"))
+    };
+    let public = bind("public", config.public.listen).await?;
+    let admin = bind("admin", config.admin.listen).await?;
+    let (public_at, admin_at) = (public.local_addr()?, admin.local_addr()?);
+    let limits = api::serve::Limits {
+        connections_max: config.limits.connections_max,
+        header_read_timeout_ms: config.limits.header_read_timeout_ms,
+    };
+    for (name, listener, router) in [
+        ("public listener", public, api::public::routes(api.clone())),
+        ("admin listener", admin, api::admin::routes(api)),
+    ] {
+        tasks.spawn(name, api::serve::serve(listener, router, limits, tasks.clone(), stopping.clone()));
+    }
+    tasks.spawn(
+        "chain heads",
+        sign_heads(
+            hub.clone(),
+            seal,
+            places.root.clone(),
+            clock.clone(),
+            config.journal.heads_signed_every_s,
+            stopping.clone(),
+        ),
+    );
+    tasks.spawn(
+        "bases",
+        super::schedule::bases(hub.clone(), config.journal.base_cron.clone(), clock, stopping),
+    );
+    ready.store(true, Ordering::Release);
+    let ms = began.elapsed().as_millis() as u64;
+    tracing::info!(public = %public_at, admin = %admin_at, public_url = config.public_url, ms, "ready");
+    let running = Running {
+        hub,
+        public: public_at,
+        admin: admin_at,
+        credential,
+        tasks,
+        stop,
+        ready,
+        sequencer: Some(sequencer_thread),
+        mirror: mirror_thread,
+        projection,
+    };
+    running.watch_sequencer(ended);
+    Ok(running)
+}
+
+struct Telling(Hub);
+
+impl Outcomes for Telling {
+    fn tell(&self, tenant: &TenantId, outcome: hub::entry::Outcome) {
+        self.0.tell(tenant, outcome);
+    }
+}
+
+type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;
+
+fn base_writer(
+    places: &Places,
+    seal: Arc<AuditSeal>,
+    keep: usize,
+    clock: SharedClock,
+) -> anyhow::Result<BaseWriter> {
+    let bases = Folder::read_only(&places.bases);
+    let root = places.root.clone();
+    Ok(Box::new(move |spine| {
+        seal.sign_heads(&root, &heads_of(spine, clock.wall_ms())).map_err(|e| e.to_string())?;
+        base::write(spine, &bases, &*seal, keep)
+    }))
+}
+
+async fn sign_heads(
+    hub: Hub,
+    seal: Arc<AuditSeal>,
+    root: PathBuf,
+    clock: SharedClock,
+    every_s: u64,
+    mut stop: watch::Receiver<bool>,
+) {
+    let last: Mutex<Vec<u64>> = Mutex::default();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(every_s.max(1))) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let at_ms = clock.wall_ms();
+        let Ok(heads) = hub.look(move |spine| heads_of(spine, at_ms)).await else { return };
+        let seqs: Vec<u64> = heads.heads.iter().map(|h| h.seq.0).collect();
+        if std::mem::replace(&mut *last.lock().unwrap_or_else(PoisonError::into_inner), seqs.clone()) == seqs
+        {
+            continue;
+        }
+        if let Err(error) = seal.sign_heads(&root, &heads) {
+            tracing::error!(%error, "the chain heads could not be signed");
+        }
+    }
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .with_context(|| format!("thread {name} cannot start"))
+}
+
+impl Running {
+    /// A sequencer that ends by itself has lost the disk: the process must end, and not wait for anybody.
+    fn watch_sequencer(&self, ended: tokio::sync::oneshot::Receiver<()>) {
+        let stop = self.stop.clone();
+        let ready = self.ready.clone();
+        self.tasks.spawn("sequencer watch", async move {
+            let mut stopping = stop.subscribe();
+            tokio::select! {
+                _ = ended => {
+                    ready.store(false, Ordering::Release);
+                    stop.send_replace(true);
+                }
+                _ = stopping.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+
+    /// Waits until somebody wants the hub to stop: a signal, or its own sequencer.
+    pub async fn until_told(&self) -> anyhow::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut stopping = self.stop.subscribe();
+        tokio::select! {
+            _ = term.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = int.recv() => tracing::info!("SIGINT: stopping"),
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+        Ok(())
+    }
+
+    /// Stops in order: not ready, no new connections, what runs finishes, the sequencer writes what waits.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.ready.store(false, Ordering::Release);
+        self.stop.send_replace(true);
+        if !self.tasks.wait(FINISH).await {
+            tracing::warn!("requests were still running after 10 s and are cut");
+        }
+        self.hub.stop();
+        let joined = tokio::task::spawn_blocking(move || {
+            let ended = self.sequencer.take().map(JoinHandle::join);
+            if let Some((stop, ring, thread)) = self.projection.take() {
+                stop.store(true, Ordering::Release);
+                ring();
+                // A projection that panicked only lags.
+                let _ = thread.join();
+            }
+            if let Some((feed, thread)) = self.mirror.take() {
+                feed.stop();
+                let _ = thread.join();
+            }
+            ended
+        });
+        match joined.await? {
+            Some(Ok(Err(fatal))) => Err(fatal.into()),
+            Some(Err(_)) => anyhow::bail!("the sequencer panicked"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs a hub until it is told to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let running = start(config).await?;
+    running.until_told().await?;
+    running.stop().await
+}

@@ -1,0 +1,109 @@
+//! Effects, behind the durable mark, to the parts that act on them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::gate::home::TenantDef;
+use crate::gate::issuer::IssuerDef;
+use crate::gate::judge::Gate;
+use crate::gate::point::{PointDef, hash_of_text};
+use crate::hub::effect::{Effect, Sink};
+use crate::hub::metrics::Metrics;
+use crate::hub::state::State;
+use crate::hub::view::{View, Views};
+use crate::journal::Position;
+use crate::keys::Keys;
+use crate::outbox::queues::Outbox;
+use crate::revocation::set::Set;
+use crate::tenant::TenantId;
+
+/// Where effects go.
+pub struct Wiring {
+    /// Objects for the doors.
+    pub views: Arc<Views>,
+    /// What is owed.
+    pub outbox: Arc<Outbox>,
+    /// What is denied.
+    pub gate: Arc<Gate>,
+    /// Subject keys for the gate.
+    pub keys: Arc<Keys>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The revocation set of each tenant.
+    pub sets: RwLock<HashMap<TenantId, Arc<Set>>>,
+    /// Up to where the journal is durable: where the projections stop.
+    pub durable: Arc<Mutex<Position>>,
+    /// Called when there is something new for the projections.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Wiring {
+    fn set(&self, tenant: &TenantId) -> Arc<Set> {
+        if let Some(set) = self.sets.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {
+            return set.clone();
+        }
+        self.sets.write().unwrap_or_else(PoisonError::into_inner).entry(tenant.clone()).or_default().clone()
+    }
+
+    /// The gate's picture of a tenant. Without its subject key no token can be held against the records: the tenant
+    /// is then unknown to the gate, and everything of it is refused.
+    fn tell_gate(&self, tenant: &TenantId, view: &View) {
+        let keys = match self.keys.tenant(tenant) {
+            Ok(keys) => keys,
+            Err(error) => {
+                tracing::error!(%tenant, %error, "the tenant's keys cannot be read: its gate refuses everything");
+                return self.gate.remove_tenant(tenant);
+            }
+        };
+        let issuers = view.token_issuers.iter().map(|i| IssuerDef {
+            iss: i.iss.clone(),
+            jwks: i.jwks.clone(),
+            algs: i.algs.clone(),
+            clock_tolerance_s: i.clock_tolerance_s,
+            max_token_lifetime_s: i.max_token_lifetime_s,
+            alias_claims: i.alias_claims.clone(),
+            lineage_stamp: i.lineage_stamp,
+        });
+        let points = view.points.iter().filter_map(|p| {
+            let bearer_sha256 = hash_of_text(&p.bearer_sha256)?;
+            Some(PointDef { id: p.id.clone(), bearer_sha256, aud: p.aud.clone() })
+        });
+        self.gate.put_tenant(
+            tenant,
+            TenantDef {
+                issuers: issuers.collect(),
+                points: points.collect(),
+                set: self.set(tenant),
+                subject_key: keys.subject_key().clone(),
+            },
+        );
+    }
+}
+
+impl Sink for Wiring {
+    fn objects(&self, state: &State) {
+        let view = self.views.put(state);
+        if !state.tenant().is_hub() {
+            self.tell_gate(state.tenant(), &view);
+        }
+    }
+
+    fn durable(&self, end: Position) {
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        (self.wake)();
+    }
+
+    fn publish(&self, tenant: &TenantId, effects: Vec<Effect>) {
+        // Records first: what must stop, stops before anybody is told.
+        let set = self.set(tenant);
+        for effect in &effects {
+            match effect {
+                Effect::Standing { key, standing } => set.put(*key, standing.clone()),
+                Effect::Token { key, lineage } => set.put_token(*key, lineage.clone()),
+                _ => {}
+            }
+        }
+        self.outbox.publish(tenant, &effects);
+        self.metrics.effects(tenant, &effects);
+    }
+}

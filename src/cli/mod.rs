@@ -1,0 +1,253 @@
+//! The command line: `ssf-hub [--config FILE] [--json] COMMAND`.
+//!
+//! Stands beside the flow: `serve` and `demo` start a hub; `check-config`, `journal verify` and `store
+//! rebuild` work on files; everything else asks the running hub's admin API on this machine, with the
+//! credential in the data directory. Answers go to standard output, everything else to standard error. Exit
+//! status: 0 done, 1 refused or failed, 2 wrong usage or configuration. One file per command, each thin.
+//!
+//! - [`admin_client`]: one call to the admin API
+//! - [`print`]: answers as tables for people, or JSON
+//! - [`failure`]: what ends a command early
+
+pub mod admin_client;
+pub mod base;
+pub mod check_config;
+pub mod clock;
+pub mod dead_letters;
+pub mod demo;
+pub mod failure;
+pub mod journal;
+pub mod kill;
+pub mod list;
+pub mod print;
+pub mod put;
+pub mod remove;
+pub mod serve;
+pub mod status;
+pub mod store;
+pub mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{Config, environment};
+use crate::hub::object::ObjectKind;
+use crate::tenant::TenantId;
+use failure::Failure;
+use print::Printer;
+
+/// A Shared Signals hub: signals in, lineage, revocations and signals out.
+#[derive(Debug, Parser)]
+#[command(name = "ssf-hub", version, about)]
+pub struct Cli {
+    /// Configuration file (TOML); what it does not name has its default.
+    #[arg(long, global = true, value_name = "FILE", env = "SSF_HUB_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Answer in JSON, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the hub.
+    Serve,
+    /// Tell the whole story on loopback: one logout, and who was told after how many milliseconds.
+    Demo(demo::Args),
+    /// Say what is wrong with the configuration, all at once, without starting.
+    CheckConfig,
+    /// Look at the journal's files.
+    #[command(subcommand)]
+    Journal(journal::Command),
+    /// Write a base now.
+    Base,
+    /// Look after the mirror of the state.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Say what led to a decision or an entry.
+    Why(why::Args),
+    /// Stop a principal, a run, a token until it is lifted.
+    Kill(kill::Args),
+    /// Take a kill back: tokens from before stay dead, new ones pass.
+    Lift(kill::Args),
+    /// Make or change an object from a file (JSON or TOML; `-` is standard input).
+    Put(put::Args),
+    /// List the objects of a kind.
+    List(list::Args),
+    /// Take an object away.
+    Remove(remove::Args),
+    /// Look at what could not be delivered.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// Look after the wall clock.
+    #[command(subcommand)]
+    Clock(clock::Command),
+    /// How the hub is.
+    Status,
+}
+
+/// Whose objects a command is about.
+#[derive(Debug, clap::Args)]
+pub struct TenantArg {
+    /// The tenant.
+    #[arg(long, default_value = crate::tenant::DEFAULT, value_parser = tenant)]
+    pub tenant: TenantId,
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|e| e.to_string())
+}
+
+/// A collection by its name in the admin API, or by its singular: `upstreams`, `upstream`.
+pub fn kind(text: &str) -> Result<ObjectKind, String> {
+    let found = ObjectKind::of_collection(text).or_else(|| ObjectKind::of_collection(&format!("{text}s")));
+    found.ok_or_else(|| {
+        "one of: tenants, operators, upstreams, token-issuers, streams, clients, points".into()
+    })
+}
+
+/// The path of a collection. Tenants and operators belong to the hub itself.
+pub fn collection_path(kind: ObjectKind, tenant: &TenantId) -> String {
+    let tenant = if kind.in_hub() { TenantId::hub() } else { tenant.clone() };
+    format!("/admin/v1/t/{tenant}/{}", kind.collection())
+}
+
+/// Reads the process's arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer { json: cli.json };
+    match run(cli, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
+    let Some(command) = cli.command else {
+        return Err(Failure::Usage(Cli::command().render_help().to_string()));
+    };
+    let config = Config::load(cli.config.as_deref(), environment());
+    if let Command::CheckConfig = command {
+        return check_config::run(config, printer);
+    }
+    let config = config?;
+    match command {
+        Command::Serve => serve::run(config),
+        Command::Demo(args) => demo::run(config, &args, printer),
+        Command::CheckConfig => Ok(()),
+        Command::Journal(command) => journal::run(config, command, printer),
+        Command::Base => base::run(&config, printer),
+        Command::Store(command) => store::run(config, command, printer),
+        Command::Why(args) => why::run(&config, &args, printer),
+        Command::Kill(args) => kill::run(&config, "kill", &args, printer),
+        Command::Lift(args) => kill::run(&config, "lift", &args, printer),
+        Command::Put(args) => put::run(&config, &args, printer),
+        Command::List(args) => list::run(&config, &args, printer),
+        Command::Remove(args) => remove::run(&config, &args, printer),
+        Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
+        Command::Clock(command) => clock::run(&config, &command, printer),
+        Command::Status => status::run(&config, printer),
+    }
+}
+
+/// Runs a future to its end on a runtime of its own. Hub and demo need threads, a call to the admin API does
+/// not.
+fn block_on<T>(threads: bool, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = if threads {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder.enable_all().build().map_err(|e| Failure::Failed(e.into()))?;
+    runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_that_are_taken_and_lines_that_are_not() {
+        let good = [
+            "serve",
+            "--config x.toml serve",
+            "serve --config x.toml",
+            "demo --once --json",
+            "check-config --json",
+            "journal verify --data-dir d",
+            "base",
+            "store rebuild",
+            "why default:42",
+            "kill run r-1 --iss https://i.example --reason test",
+            "lift agent a-1 --reason done --tenant acme",
+            "put upstreams - --tenant acme",
+            "put client c.json --new-bearer --bearer-file c.bearer",
+            "list token-issuer",
+            "remove points nginx",
+            "dead-letters list --tenant acme",
+            "clock accept",
+            "status",
+            "",
+        ];
+        for line in good {
+            let args = std::iter::once("ssf-hub").chain(line.split_whitespace());
+            assert!(Cli::try_parse_from(args).is_ok(), "{line}");
+        }
+        let bad = [
+            "nonsense",
+            "kill run r-1",
+            "kill run --reason x",
+            "kill run r-1 --reason x --tenant A",
+            "put robots x.json",
+            "put upstreams",
+            "put clients c.json --bearer-file x",
+            "remove points ../x",
+            "why ../../x",
+            "journal",
+            "dead-letters redrive",
+        ];
+        for line in bad {
+            let args = std::iter::once("ssf-hub").chain(line.split_whitespace());
+            assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn objects_of_the_hub_have_its_path() {
+        let acme = TenantId::parse("acme").unwrap();
+        assert_eq!(collection_path(ObjectKind::Upstream, &acme), "/admin/v1/t/acme/upstreams");
+        assert_eq!(collection_path(ObjectKind::Tenant, &acme), "/admin/v1/t/_hub/tenants");
+        assert_eq!(kind("token-issuer"), Ok(ObjectKind::TokenIssuer));
+    }
+
+    #[test]
+    fn check_config_says_whose_fault_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hub.toml");
+        let status = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let line = ["ssf-hub", "--json", "check-config", "--config", path.to_str().unwrap()];
+            let cli = Cli::try_parse_from(line).unwrap();
+            run(cli, &Printer { json: true }).map_or_else(|f| f.status(), |()| 0)
+        };
+        assert_eq!((status("data_dir = 'x'"), status("data_dirs = 'x'"), status("nonsense")), (0, 2, 2));
+        // No admin credential there: refused, not a usage error.
+        std::fs::write(&path, format!("data_dir = '{}'", dir.path().display())).unwrap();
+        let cli = Cli::try_parse_from(["ssf-hub", "status", "--config", path.to_str().unwrap()]).unwrap();
+        let failure = run(cli, &Printer { json: false }).unwrap_err();
+        assert!(failure.status() == 1 && failure.to_string().contains("admin.credential"), "{failure}");
+        let none = Cli::try_parse_from(["ssf-hub"]).unwrap();
+        assert_eq!(run(none, &Printer { json: false }).unwrap_err().status(), 2);
+    }
+}

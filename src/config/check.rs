@@ -1,0 +1,210 @@
+//! What no schema can say: how keys and objects fit together.
+//!
+//! Runs on values of the right form; adds to the same list of faults as the schema. Binds nothing, connects
+//! nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::mistake::{Fault, Place};
+use super::objects::{FileObject, LISTS, Placed};
+use super::secret::{Secret, Sources};
+use super::sections::Listener;
+use crate::hub::object::Object;
+use crate::jose::keyset::KeySet;
+use crate::jose::remote::JwksSource;
+use crate::stream::is_id;
+use crate::tenant::{DEFAULT, TenantId};
+
+/// Judges both listeners.
+pub fn listeners(public: &Listener, admin: &Listener, faults: &mut Vec<Fault>) {
+    for (section, listener) in [("public", public), ("admin", admin)] {
+        if !listener.listen.ip().is_loopback() && listener.behind_proxy.is_empty() {
+            let what = format!(
+                "plain HTTP on an address that is not loopback is refused; name the TLS proxy in front in \
+                 `{section}.behind_proxy`"
+            );
+            faults.push(Fault::new(Place::of(&[section, "listen"]), what));
+        }
+    }
+    let (a, b) = (public.listen, admin.listen);
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    if a.port() == b.port() && a.port() != 0 && same_ip {
+        faults.push(Fault::new(Place::of(&["admin", "listen"]), "is the address of public.listen too"));
+    }
+}
+
+/// The public URL without a slash at its end, or what is wrong with it.
+pub fn public_url(given: &str, public: &Listener, faults: &mut Vec<Fault>) -> String {
+    let mut fault = |what: &str| faults.push(Fault::new(Place::of(&["public_url"]), what));
+    if given.is_empty() {
+        if !public.behind_proxy.is_empty() {
+            fault("must be set when public.behind_proxy is: it is how the world reaches the proxy");
+        } else if public.listen.port() == 0 {
+            fault("must be set when public.listen has port 0");
+        }
+        return format!("http://127.0.0.1:{}", public.listen.port());
+    }
+    let Ok(url) = url::Url::parse(given) else {
+        fault("must be a URL, such as https://signals.example");
+        return given.into();
+    };
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !bare || !url.has_host() {
+        fault("must be scheme, host and port alone");
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(_)) | None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        fault("must be https; http is for a loopback address such as 127.0.0.1");
+    }
+    url.as_str().trim_end_matches('/').into()
+}
+
+/// Properties whose values are secrets.
+const KAFKA_SECRET: [&str; 7] = [
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+];
+
+/// Reads librdkafka's properties. What the hub refuses among them,
+/// [`Kafka::check`](super::sections::Kafka::check) says.
+pub fn kafka_properties(
+    given: &Map<String, Value>,
+    sources: &Sources<'_>,
+    faults: &mut Vec<Fault>,
+) -> BTreeMap<String, Secret> {
+    let mut properties = BTreeMap::new();
+    for (name, value) in given {
+        let text = value.as_str().map_or_else(|| value.to_string(), Into::into);
+        let read = match sources.indirect(&text) {
+            Some(read) => read,
+            None if KAFKA_SECRET.contains(&name.as_str()) => {
+                Err("a secret is not written here: `file:PATH` or `env:NAME` says where it is".into())
+            }
+            None => Ok(Secret::new(text)),
+        };
+        match read {
+            Ok(secret) => drop(properties.insert(name.clone(), secret)),
+            Err(what) => faults.push(Fault::new(Place::of(&["kafka", "properties", name]), what)),
+        }
+    }
+    properties
+}
+
+/// Judges the names that objects give each other, and where they reach out to. Works on the values as they
+/// are written, so that a mistake elsewhere in an object hides none of these.
+pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut Vec<Fault>) {
+    let text = |item: &Value, key: &str| item[key].as_str().map(ToString::to_string);
+    let tenant = |item: &Value| text(item, "tenant").unwrap_or_else(|| DEFAULT.into());
+    let tenants: BTreeSet<String> = items(values, "tenant").filter_map(|(_, t)| text(t, "id")).collect();
+    let clients: BTreeSet<(String, String)> =
+        items(values, "client").filter_map(|(_, c)| Some((tenant(c), text(c, "id")?))).collect();
+    for (list, _) in LISTS {
+        let mut ids = BTreeSet::new();
+        for (place, item) in items(values, list) {
+            let tenant = tenant(item);
+            let is_known = |t: &str| t == DEFAULT || tenants.contains(t) || TenantId::parse(t).is_err();
+            if !is_known(&tenant) && tenant != crate::tenant::HUB {
+                let what = format!("there is no tenant `{tenant}`; name it in [[tenant]]");
+                faults.push(Fault::new(place.key("tenant"), what));
+            }
+            let key = if list == "stream" { "stream_id" } else { "id" };
+            if let Some(id) = text(item, key).filter(|id| is_id(id))
+                && !ids.insert((tenant.clone(), id.clone()))
+            {
+                faults.push(Fault::new(
+                    place.key(key),
+                    format!("the id `{id}` is taken by another of this kind"),
+                ));
+            }
+            if let Some(client) = text(item, "client").filter(|c| list == "stream" && is_id(c))
+                && !clients.contains(&(tenant.clone(), client.clone()))
+            {
+                let what = format!("there is no client `{client}` in tenant `{tenant}`");
+                faults.push(Fault::new(place.key("client"), what));
+            }
+            for (at, url) in [
+                (place.key("endpoint_url"), &item["endpoint_url"]),
+                (place.key("jwks").key("url"), &item["jwks"]["url"]),
+            ] {
+                let Some(url) = url.as_str() else { continue };
+                let refused = crate::egress::check_url(allow, url).err();
+                // What is no URL at all was told by the schema.
+                if let Some(refused) = refused.filter(|_| faults.iter().all(|f| f.place != at)) {
+                    faults.push(Fault::new(at, format!("{refused} (see egress.allow_cidrs)")));
+                }
+            }
+        }
+    }
+}
+
+fn items<'a>(values: &'a Map<String, Value>, list: &'a str) -> impl Iterator<Item = (Place, &'a Value)> {
+    let items = values.get(list).and_then(Value::as_array).into_iter().flatten().enumerate();
+    items.map(move |(i, item)| (Place::of(&[list]).index(i), item))
+}
+
+/// Judges objects against each other and against this hub.
+pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
+    let mut once = BTreeSet::new();
+    for (place, FileObject { tenant, object, .. }) in objects {
+        if let Some((what, key)) = unique(object)
+            && !once.insert((tenant, object.kind(), key))
+        {
+            faults.push(Fault::new(place.clone(), format!("another of this kind has the same {what}")));
+        }
+        if let Some((iss, keys)) = issuer(object) {
+            if iss.strip_prefix(public_url).is_some_and(|rest| rest.starts_with("/t/")) {
+                let what = "is an issuer of this hub; it takes no SET and no token of its own";
+                faults.push(Fault::new(place.key("iss"), what));
+            }
+            if let JwksSource::Inline(set) = keys
+                && KeySet::parse(set.to_string().as_bytes()).map_or(true, |set| set.is_empty())
+            {
+                let what = "holds no key that a signature can be checked with";
+                faults.push(Fault::new(place.key("jwks"), what));
+            }
+        }
+    }
+}
+
+/// What two objects of a kind must not share, because requests are told apart by it.
+fn unique(object: &Object) -> Option<(&'static str, &str)> {
+    match object {
+        Object::Client(c) => Some(("bearer", &c.bearer_sha256)),
+        Object::Point(p) => Some(("bearer", &p.bearer_sha256)),
+        Object::TokenIssuer(i) => Some(("iss", &i.iss)),
+        _ => None,
+    }
+}
+
+fn issuer(object: &Object) -> Option<(&str, &JwksSource)> {
+    match object {
+        Object::Upstream(u) => Some((&u.iss, &u.jwks)),
+        Object::TokenIssuer(i) => Some((&i.iss, &i.jwks)),
+        _ => None,
+    }
+}
+
+/// The address by which a client on this machine reaches a listener.
+pub fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) if v4.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}

@@ -1,0 +1,277 @@
+//! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants.
+//!
+//! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Bearers
+//! become hashes here; what a push stream sends goes beside the object, for `keys/`.
+
+use serde_json::{Map, Value};
+
+use super::mistake::{Fault, Place};
+use super::secret::{Sources, check_bearer};
+use crate::hub::object::{Object, ObjectKind};
+use crate::keys::{authorization_id, hash_secret};
+use crate::tenant::TenantId;
+
+/// The lists of the file, in the order in which their objects are journaled.
+pub const LISTS: [(&str, ObjectKind); 6] = [
+    ("tenant", ObjectKind::Tenant),
+    ("client", ObjectKind::Client),
+    ("upstream", ObjectKind::Upstream),
+    ("token_issuer", ObjectKind::TokenIssuer),
+    ("point", ObjectKind::Point),
+    ("stream", ObjectKind::Stream),
+];
+
+/// An object of the file.
+#[derive(Clone, PartialEq)]
+pub struct FileObject {
+    /// Whose it is; `_hub` for tenants.
+    pub tenant: TenantId,
+    /// The object.
+    pub object: Object,
+    /// What `keys/` must hold for it: the id of the secret and its value.
+    pub secret: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for FileObject {
+    // The value of the secret is never shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let secret = self.secret.as_ref().map(|(id, _)| id);
+        let mut shown = f.debug_struct("FileObject");
+        shown.field("tenant", &self.tenant).field("object", &self.object).field("secret", &secret).finish()
+    }
+}
+
+/// An object and where it stands.
+pub type Placed = (Place, FileObject);
+
+/// Reads all lists. Objects that the schema finds fault with (`faulty`) are left out; their secrets are
+/// looked for all the same.
+pub fn read(
+    values: &Map<String, Value>,
+    sources: &Sources<'_>,
+    faulty: &[Place],
+    faults: &mut Vec<Fault>,
+) -> Vec<Placed> {
+    let mut objects = vec![];
+    for (list, kind) in LISTS {
+        let items = values.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for (i, item) in items.iter().enumerate() {
+            let place = Place::of(&[list]).index(i);
+            let sound = !faulty.iter().any(|f| f.0.starts_with(&place.0));
+            if let Some(members) = item.as_object() {
+                objects.extend(object(kind, members.clone(), place, sound, sources, faults));
+            }
+        }
+    }
+    objects
+}
+
+fn object(
+    kind: ObjectKind,
+    mut members: Map<String, Value>,
+    place: Place,
+    sound: bool,
+    sources: &Sources<'_>,
+    faults: &mut Vec<Fault>,
+) -> Option<Placed> {
+    let before = faults.len();
+    let tenant = match (kind, members.remove("tenant")) {
+        (ObjectKind::Tenant, _) => TenantId::hub(),
+        (_, Some(Value::String(id))) => TenantId::parse(&id).ok()?,
+        _ => TenantId::default_tenant(),
+    };
+    bearer(kind, &mut members, &place, sources, faults);
+    let secret = authorization(kind, &mut members, &place, sources, faults);
+    if !sound || faults.len() > before {
+        return None;
+    }
+    let object = typed(kind, Value::Object(members))
+        .map_err(|e| e.to_string())
+        .and_then(|o| o.check().map(|()| o).map_err(|e| e.to_string()));
+    match object {
+        Ok(object) => Some((place, FileObject { tenant, object, secret })),
+        Err(what) => {
+            faults.push(Fault::new(place, what));
+            None
+        }
+    }
+}
+
+fn typed(kind: ObjectKind, members: Value) -> Result<Object, serde_json::Error> {
+    use serde_json::from_value as of;
+    Ok(match kind {
+        ObjectKind::Tenant => Object::Tenant(of(members)?),
+        ObjectKind::Operator => Object::Operator(of(members)?),
+        ObjectKind::Upstream => Object::Upstream(of(members)?),
+        ObjectKind::TokenIssuer => Object::TokenIssuer(of(members)?),
+        ObjectKind::Stream => Object::Stream(of(members)?),
+        ObjectKind::Client => Object::Client(of(members)?),
+        ObjectKind::Point => Object::Point(of(members)?),
+    })
+}
+
+fn bearer(
+    kind: ObjectKind,
+    members: &mut Map<String, Value>,
+    place: &Place,
+    sources: &Sources<'_>,
+    faults: &mut Vec<Fault>,
+) {
+    let before = faults.len();
+    match sources.take(members, "bearer", place, faults) {
+        Some(secret) => match check_bearer(&secret) {
+            Ok(()) => {
+                members.insert("bearer_sha256".into(), hash_secret(secret.reveal()).into());
+            }
+            Err(what) => faults.push(Fault::new(place.clone(), what)),
+        },
+        None if faults.len() == before
+            && !members.contains_key("bearer")
+            && matches!(kind, ObjectKind::Client | ObjectKind::Point) =>
+        {
+            faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
+        }
+        None => {}
+    }
+}
+
+fn authorization(
+    kind: ObjectKind,
+    members: &mut Map<String, Value>,
+    place: &Place,
+    sources: &Sources<'_>,
+    faults: &mut Vec<Fault>,
+) -> Option<(String, String)> {
+    if kind != ObjectKind::Stream {
+        return None;
+    }
+    let secret = sources.take(members, "authorization_header", place, faults)?;
+    let at = place.clone();
+    if members.get("endpoint_url").is_none() {
+        faults
+            .push(Fault::new(at, "`authorization_header_file` and `_env` belong to push, and only to push"));
+        return None;
+    }
+    if http::HeaderValue::from_str(secret.reveal()).is_err() {
+        faults.push(Fault::new(at, "what is to be sent as Authorization does not fit into a header"));
+        return None;
+    }
+    let id = authorization_id(members.get("stream_id").and_then(Value::as_str).unwrap_or_default());
+    members.insert("authorization_secret".into(), id.clone().into());
+    Some((id, secret.reveal().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::layer::Layer;
+    use crate::config::schema::TEXT;
+
+    const VARIABLES: [(&str, &str); 5] = [
+        ("KAFKA_PASSWORD", "hunter2hunter2hunter2"),
+        ("ACME_KEYCLOAK_BEARER", "keycloak-0123456789"),
+        ("ACME_PLATFORM_BEARER", "platform-0123456789"),
+        ("ACME_NGINX_BEARER", "nginx-0123456789abc"),
+        ("ACME_CRM_AUTHORIZATION", "Basic Y3JtOnNlY3JldA=="),
+    ];
+
+    fn read_all(text: &str) -> (Vec<FileObject>, Vec<Fault>) {
+        let variables = VARIABLES.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let values = Layer::parse("x", text).unwrap().values;
+        let mut faults = vec![];
+        let objects = read(&values, &Sources { variables: &variables }, &[], &mut faults);
+        (objects.into_iter().map(|(_, object)| object).collect(), faults)
+    }
+
+    #[test]
+    fn the_example_becomes_objects_without_secrets() {
+        let (objects, faults) = read_all(include_str!("example.toml"));
+        assert_eq!(faults, []);
+        let names: Vec<(&str, &str, &str)> = objects
+            .iter()
+            .map(|o| (o.tenant.as_str(), o.object.kind().collection(), o.object.id()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("_hub", "tenants", "acme"),
+                ("acme", "clients", "agent-platform"),
+                ("acme", "upstreams", "keycloak"),
+                ("acme", "token-issuers", "people"),
+                ("acme", "points", "nginx"),
+                ("acme", "streams", "crm"),
+                ("acme", "streams", "broker"),
+            ]
+        );
+        let Object::Client(client) = &objects[1].object else { panic!("no client") };
+        assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
+        let (id, value) = objects[5].secret.as_ref().unwrap();
+        assert_eq!(value, "Basic Y3JtOnNlY3JldA==");
+        let Object::Stream(stream) = &objects[5].object else { panic!("no stream") };
+        assert_eq!(stream.authorization_secret.as_ref(), Some(id));
+        assert!(crate::stream::is_id(id));
+        let shown = format!("{objects:?}");
+        assert!(VARIABLES.iter().all(|(_, secret)| !shown.contains(secret)));
+    }
+
+    /// The members of an object in the journal, and those of the file, differ only by how secrets are named.
+    #[test]
+    fn every_member_is_in_the_schema_and_the_other_way_round() {
+        let schema: Value = serde_json::from_str(TEXT).unwrap();
+        let (objects, _) = read_all(include_str!("example.toml"));
+        for (list, kind) in LISTS {
+            let mut ours: Vec<String> = vec![];
+            for object in objects.iter().filter(|o| o.object.kind() == kind) {
+                let json = serde_json::to_value(&object.object).unwrap();
+                let members = json.as_object().unwrap().values().next().unwrap().as_object().unwrap();
+                ours.extend(members.keys().map(|k| {
+                    let secret = k.replace("bearer_sha256", "bearer_env");
+                    secret.replace("authorization_secret", "authorization_header_env")
+                }));
+                if let Some(authority) = members.get("authority") {
+                    let of: Vec<&String> = authority.as_object().unwrap().keys().collect();
+                    let known = schema["$defs"]["authority"]["properties"].as_object().unwrap();
+                    assert_eq!(of, known.keys().collect::<Vec<_>>());
+                }
+            }
+            ours.sort();
+            ours.dedup();
+            let known = schema["$defs"][list]["properties"].as_object().unwrap();
+            let mut theirs: Vec<String> =
+                known.keys().filter(|k| *k != "tenant" && !k.ends_with("_file")).cloned().collect();
+            theirs.sort();
+            assert_eq!(ours, theirs, "{list}");
+        }
+    }
+
+    #[test]
+    fn faults_of_secrets_name_their_place() {
+        let cases = [
+            ("[[client]]\nid='c'", "client[0]", "is missing"),
+            ("[[client]]\nid='c'\nbearer_env='NOPE'", "client[0].bearer_env", "NOPE"),
+            (
+                "[[point]]\nid='c'\naud=['a']\nbearer_file='/no/such'",
+                "point[0].bearer_file",
+                "cannot be read",
+            ),
+            (
+                "[[stream]]\nstream_id='s'\nclient='c'\nmethod='poll'\naud=['a']\nevents_requested=['*']\n\
+                 authorization_header_env='ACME_CRM_AUTHORIZATION'",
+                "stream[0]",
+                "only to push",
+            ),
+            (
+                "[[stream]]\nstream_id='s'\nclient='c'\nmethod='push'\naud=['a']\nevents_requested=['*']",
+                "stream[0]",
+                "endpoint_url",
+            ),
+        ];
+        for (text, at, what) in cases {
+            let (objects, faults) = read_all(text);
+            assert!(objects.is_empty(), "{text}");
+            assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+            assert_eq!(faults[0].place.to_string(), at);
+            assert!(faults[0].what.contains(what), "{}", faults[0].what);
+        }
+    }
+}

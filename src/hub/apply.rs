@@ -1,0 +1,438 @@
+//! The fold: `apply(state, entry) -> effects`, deterministic.
+//!
+//! No clock, chance, I/O, key, float or hash-map order; bounds are counts (DESIGN 2). Due timers fire first,
+//! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::effect::{Claims, Effect, Item};
+use super::entry::{Act, Body, Decision, FactInput, Fate, Lifted, Outcome, Route, SetInput};
+use super::names;
+use super::object::{Object, ObjectKind};
+use super::state::{
+    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Held, IDEMPOTENCY_MAX, SEEN_MAX, SEEN_WINDOW_MS, Seen, State,
+    Stored, Timer,
+};
+use crate::lineage::fact::Fact;
+use crate::lineage::node::{Class, End, NodeId};
+use crate::revocation::key::KeyHash;
+use crate::revocation::record::{Basis, Effect as Strike, Record, Standing, Until};
+use crate::stream::StreamNo;
+use crate::tenant::Seq;
+
+/// Most timers that one entry fires; the rest wait for the next entry.
+const TIMERS_PER_ENTRY: usize = 10_000;
+/// How long an expired token stays in memory (ms).
+const TOKEN_GRACE_MS: i64 = 3_600_000;
+/// Most known tokens whose lineage one fact may refresh.
+const REFRESH_MAX: usize = 10_000;
+
+/// An entry with its place and time.
+#[derive(Clone, Debug)]
+pub struct Stamped {
+    /// Its place.
+    pub seq: Seq,
+    /// Its time (ms since 1970).
+    pub time_ms: i64,
+    /// Its payload.
+    pub body: Body,
+}
+
+impl State {
+    /// Folds one entry. What it returns may be acted on once the entry is durable.
+    pub fn apply(&mut self, entry: &Stamped) -> Vec<Effect> {
+        let mut fx = Vec::new();
+        self.fire(entry.time_ms, &mut fx);
+        let mut undecided = false;
+        match &entry.body {
+            Body::Put { object, by } => self.put(object, by, &mut fx),
+            Body::Remove { kind, id, .. } => self.remove(*kind, id, &mut fx),
+            Body::Set(set) => {
+                undecided = set.route == Route::Forward;
+                self.set(entry, set, &mut fx);
+            }
+            Body::Fact(fact) => {
+                undecided = true;
+                self.fact(entry, fact, &mut fx);
+            }
+            Body::Kill(_) | Body::Lift(_) => undecided = true,
+            Body::Decision(decision) => self.decision(entry, decision, &mut fx),
+            Body::Outcomes(outcomes) => {
+                for outcome in outcomes {
+                    self.outcome(entry.time_ms, outcome, &mut fx);
+                }
+            }
+            Body::Tick => undecided = true,
+            Body::Keys(_) | Body::ClockAccepted { .. } => {}
+        }
+        self.meta_mut(|m| {
+            m.seq = entry.seq;
+            m.time_ms = entry.time_ms;
+            m.undecided = undecided;
+        });
+        fx
+    }
+
+    /// Effects that rebuild everything outside the state from it, at start.
+    pub fn everything(&self) -> Vec<Effect> {
+        let mut fx = vec![Effect::Tenant(self.tenant.clone()), Effect::Objects];
+        fx.extend(self.streams.iter().map(|(no, s)| Effect::Stream { no: *no, stream: Some(s.clone()) }));
+        fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
+        let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
+        fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
+        fx.extend(self.owed().map(|(stream, item, claims)| Effect::Owed {
+            stream,
+            item,
+            claims: claims.clone(),
+        }));
+        fx
+    }
+
+    fn fire(&mut self, now_ms: i64, fx: &mut Vec<Effect>) {
+        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
+        let due: Vec<_> =
+            due.filter(|(_, t)| !matches!(t, Timer::Deadline(_))).take(TIMERS_PER_ENTRY).cloned().collect();
+        for key in due {
+            self.timers.remove(&key);
+            match key.1 {
+                // A deadline ends a run by a decision, so that it stands in the journal like any other end.
+                Timer::Deadline(_) => {}
+                Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
+                Timer::Token(node) => {
+                    if let Some(key) = self.jti_key(node) {
+                        fx.push(Effect::Token { key, lineage: None });
+                    }
+                    self.graph.forget(node, now_ms);
+                }
+            }
+        }
+    }
+
+    /// The longest that any token of a configured issuer may live (ms).
+    pub(super) fn longest_token_ms(&self) -> i64 {
+        let lifetimes = self.objects().filter_map(|s| match &s.object {
+            Object::TokenIssuer(i) => Some(i.max_token_lifetime_s),
+            Object::Upstream(u) => Some(u.max_token_lifetime_s),
+            _ => None,
+        });
+        i64::from(lifetimes.max().unwrap_or(86_400)) * 1000
+    }
+
+    /// Runs whose deadline has passed, oldest first, at most `max`.
+    pub(super) fn overdue(&self, now_ms: i64, max: usize) -> Vec<NodeId> {
+        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
+        let runs = due.filter_map(|(_, timer)| match timer {
+            Timer::Deadline(node) => Some(*node),
+            _ => None,
+        });
+        runs.take(max).collect()
+    }
+
+    fn put(&mut self, object: &Object, by: &str, fx: &mut Vec<Effect>) {
+        let key = (object.kind(), object.id().to_string());
+        let no = match self.objects.get(&key) {
+            Some(stored) => stored.no,
+            None => {
+                let no = self.meta().next_no;
+                self.meta_mut(|m| m.next_no = no.saturating_add(1));
+                no
+            }
+        };
+        if let Object::Stream(stream) = object {
+            let stream = Arc::new(stream.clone());
+            self.streams.insert(StreamNo(no), stream.clone());
+            fx.push(Effect::Stream { no: StreamNo(no), stream: Some(stream) });
+        }
+        if let Object::Tenant(tenant) = object
+            && let Ok(id) = crate::tenant::TenantId::parse(&tenant.id)
+        {
+            fx.push(Effect::Tenant(id));
+        }
+        self.objects.insert(key, Stored { object: object.clone(), by: by.into(), no });
+        fx.push(Effect::Objects);
+    }
+
+    fn remove(&mut self, kind: ObjectKind, id: &str, fx: &mut Vec<Effect>) {
+        let Some(stored) = self.objects.remove(&(kind, id.to_string())) else { return };
+        match stored.object {
+            Object::Stream(_) => self.drop_stream(StreamNo(stored.no), fx),
+            Object::Upstream(_) => {
+                for (_, _, key) in self.seen_order.remove(&stored.no).unwrap_or_default() {
+                    self.seen.remove(&key);
+                }
+            }
+            _ => {}
+        }
+        fx.push(Effect::Objects);
+    }
+
+    /// What was owed on a stream that is taken away is owed no longer.
+    fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
+        self.streams.remove(&no);
+        let first = Item { seq: Seq(0), index: 0 };
+        let last = Item { seq: Seq(u64::MAX), index: u32::MAX };
+        let owed: Vec<_> = self.owed.range((no, first)..=(no, last)).map(|(k, ())| *k).collect();
+        for (no, item) in owed {
+            self.owed.remove(&(no, item));
+            self.release(item);
+        }
+        let dead: Vec<_> = self.dead.range((no, first)..=(no, last)).map(|(k, _)| *k).collect();
+        for key in dead {
+            self.dead.remove(&key);
+        }
+        fx.push(Effect::Stream { no, stream: None });
+    }
+
+    fn set(&mut self, entry: &Stamped, set: &SetInput, fx: &mut Vec<Effect>) {
+        let no = self.object(ObjectKind::Upstream, &set.upstream).map_or(0, |s| s.no);
+        let seen = Seen { upstream: no, at_ms: entry.time_ms, seq: entry.seq, payload: set.payload_hash };
+        self.remember(names::seen_key(&set.upstream, &set.iss, &set.jti), seen);
+        if set.route != Route::Forward {
+            return;
+        }
+        self.remember_echo(set.echo, entry.seq);
+        let claims = Claims {
+            uri: set.uri.clone(),
+            sub_id: set.sub_id.get().into(),
+            event: set.event.get().into(),
+            txn: set.txn.clone(),
+            toe: set.toe,
+            iat: entry.time_ms / 1000,
+            accepted_ms: entry.time_ms,
+            subject: names::subject_order(set.sub_id.get()),
+        };
+        self.owe(Item { seq: entry.seq, index: 0 }, claims, false, fx);
+    }
+
+    /// Remembers a SET, and forgets those that left the window.
+    fn remember(&mut self, key: KeyHash, seen: Seen) {
+        let order = self.seen_order.entry(seen.upstream).or_default();
+        while let Some((_, at_ms, old)) = order.front().copied()
+            && (order.len() >= SEEN_MAX || at_ms < seen.at_ms.saturating_sub(SEEN_WINDOW_MS))
+        {
+            order.pop_front();
+            self.seen.remove(&old);
+        }
+        order.push_back((seen.seq, seen.at_ms, key));
+        self.seen.insert(key, seen);
+    }
+
+    fn remember_echo(&mut self, echo: KeyHash, seq: Seq) {
+        if self.echoes.contains(&echo) {
+            return;
+        }
+        if self.echo_order.len() >= ECHOES_MAX
+            && let Some((_, old)) = self.echo_order.pop_front()
+        {
+            self.echoes.remove(&old);
+        }
+        self.echo_order.push_back((seq, echo));
+        self.echoes.insert(echo, seq);
+    }
+
+    /// Owes claims to every stream that wants them.
+    fn owe(&mut self, item: Item, claims: Claims, derived: bool, fx: &mut Vec<Effect>) {
+        let wanting: Vec<StreamNo> = self
+            .streams
+            .iter()
+            .filter(|(_, s)| s.wants(&claims.uri) && (!derived || s.derived))
+            .map(|(no, _)| *no)
+            .collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let claims = Arc::new(claims);
+        let owed = u32::try_from(wanting.len()).unwrap_or(u32::MAX);
+        self.claims.insert(item, Held { claims: claims.clone(), owed });
+        for stream in wanting {
+            self.owed.insert((stream, item), ());
+            fx.push(Effect::Owed { stream, item, claims: claims.clone() });
+        }
+    }
+
+    fn release(&mut self, item: Item) {
+        let over = self.claims.get_mut(&item).is_some_and(|held| {
+            held.owed = held.owed.saturating_sub(1);
+            held.owed == 0
+        });
+        if over {
+            self.claims.remove(&item);
+        }
+    }
+
+    fn outcome(&mut self, now_ms: i64, outcome: &Outcome, fx: &mut Vec<Effect>) {
+        let Outcome(stream, seq, index, fate, why) = outcome;
+        let item = Item { seq: *seq, index: *index };
+        if self.owed.remove(&(*stream, item)).is_none() {
+            return;
+        }
+        if *fate == Fate::GaveUp
+            && self.dead.len() < DEAD_LETTERS_MAX
+            && let Some(held) = self.claims.get(&item)
+        {
+            let why = why.as_deref().unwrap_or("").to_string();
+            let letter = DeadLetter { why, at_ms: now_ms, claims: (*held.claims).clone() };
+            self.dead.insert((*stream, item), letter);
+        }
+        self.release(item);
+        fx.push(Effect::Settled { stream: *stream, item, fate: *fate });
+    }
+
+    fn fact(&mut self, entry: &Stamped, input: &FactInput, fx: &mut Vec<Effect>) {
+        if let Some(key) = &input.idempotency_key {
+            let key = (input.client.clone(), key.clone());
+            if self.idempotency_order.len() >= IDEMPOTENCY_MAX
+                && let Some((_, old)) = self.idempotency_order.pop_front()
+            {
+                self.idempotency.remove(&old);
+            }
+            self.idempotency_order.push_back((entry.seq, key.clone()));
+            self.idempotency.insert(key, (entry.seq, names::fact_hash(&input.fact)));
+        }
+        // The sequencer has checked it on this very state; a fold that meets a conflict all the same changes nothing.
+        let Ok(folded) = self.graph.fold(entry.seq, entry.time_ms, &input.client, &input.fact, &input.hashes)
+        else {
+            return;
+        };
+        for (node, deadline_ms) in folded.deadlines {
+            self.timers.insert((deadline_ms, Timer::Deadline(node)), ());
+        }
+        if let Fact::Token(token) = &input.fact
+            && let Some(node) = folded.node
+        {
+            let until = token.exp.saturating_mul(1000).saturating_add(TOKEN_GRACE_MS);
+            self.timers.insert((until, Timer::Token(node)), ());
+        }
+        for node in self.tokens_below(&folded.relinked, REFRESH_MAX) {
+            fx.extend(self.token_effect(node));
+        }
+    }
+
+    /// A token's own key: what the gate knows it by.
+    fn jti_key(&self, token: NodeId) -> Option<KeyHash> {
+        self.graph.named(token).iter().find(|n| n.alias.kind == "jti").and_then(|n| n.hashes.first().copied())
+    }
+
+    /// Tokens below nodes, nearest first, at most `max`.
+    fn tokens_below(&self, nodes: &[NodeId], max: usize) -> Vec<NodeId> {
+        let (mut queue, mut at) = (nodes.to_vec(), 0);
+        let mut seen: BTreeSet<NodeId> = nodes.iter().copied().collect();
+        let mut tokens = Vec::new();
+        while let Some(&here) = queue.get(at) {
+            at += 1;
+            if self.graph.node(here).is_some_and(|n| n.class == Class::Token) {
+                tokens.push(here);
+            }
+            if tokens.len() >= max || queue.len() >= 10 * max {
+                break;
+            }
+            let below = self.graph.below(here).filter(|(kind, _)| kind.cascades());
+            queue.extend(below.map(|(_, id)| id).filter(|id| seen.insert(*id)));
+        }
+        tokens
+    }
+
+    fn token_effect(&self, node: NodeId) -> Option<Effect> {
+        let key = self.jti_key(node)?;
+        let lineage = crate::revocation::ancestry::token_lineage(&self.graph, node);
+        let lineage = crate::revocation::set::Lineage { keys: lineage.into() };
+        Some(Effect::Token { key, lineage: Some(lineage) })
+    }
+
+    fn decision(&mut self, entry: &Stamped, decision: &Decision, fx: &mut Vec<Effect>) {
+        for (node, how) in &decision.ends {
+            self.graph.end(*node, End { at_ms: entry.time_ms, seq: entry.seq, how: *how });
+            if let Some(deadline_ms) = self.graph.lasts_until_ms(*node) {
+                self.timers.remove(&(deadline_ms, Timer::Deadline(*node)));
+            }
+        }
+        for (node, how) in &decision.revived {
+            self.graph.revive(*node, *how);
+        }
+        for lifted in &decision.lifted {
+            self.lift(entry.seq, lifted, fx);
+        }
+        for record in &decision.records {
+            self.stand(entry.seq, record, fx);
+        }
+        self.derive(entry, decision, fx);
+    }
+
+    fn derive(&mut self, entry: &Stamped, decision: &Decision, fx: &mut Vec<Effect>) {
+        let mut echoes = Vec::with_capacity(decision.derived.len());
+        for (n, derived) in decision.derived.iter().enumerate() {
+            let item = Item { seq: decision.cause, index: u32::try_from(n + 1).unwrap_or(u32::MAX) };
+            echoes.push(derived.echo);
+            let claims = Claims {
+                uri: derived.uri.clone(),
+                sub_id: derived.sub_id.get().into(),
+                event: derived.event.get().into(),
+                txn: decision.txn.clone(),
+                toe: None,
+                iat: entry.time_ms / 1000,
+                accepted_ms: entry.time_ms,
+                subject: names::subject_order(derived.sub_id.get()),
+            };
+            self.owe(item, claims, true, fx);
+        }
+        // The order in which echoes are forgotten must be the one that a reload finds.
+        echoes.sort_unstable();
+        for echo in echoes {
+            self.remember_echo(echo, entry.seq);
+        }
+    }
+
+    /// Puts a record beside what stands under its key; what holds never shrinks.
+    fn stand(&mut self, seq: Seq, record: &Record, fx: &mut Vec<Effect>) {
+        let (_, mut list) = self.standing.remove(&record.key).unwrap_or((record.kind, vec![]));
+        match list.iter_mut().find(|s| s.basis == record.basis) {
+            Some(standing) => standing.merge(record, seq),
+            None => list.push(Standing {
+                basis: record.basis,
+                until: record.until,
+                effect: record.effect,
+                expires_at: record.expires_at,
+                seq,
+                reason_code: record.reason_code.clone(),
+            }),
+        }
+        for at_ms in list.iter().filter_map(|s| s.expires_at) {
+            self.timers.insert((at_ms, Timer::Expiry(record.key)), ());
+        }
+        fx.push(Effect::Standing { key: record.key, standing: list.clone() });
+        fx.push(Effect::Recorded { seq, record: record.clone() });
+        self.standing.insert(record.key, (record.kind, list));
+    }
+
+    /// Turns a hold into a watermark: what was issued up to the lift stays dead.
+    fn lift(&mut self, seq: Seq, lifted: &Lifted, fx: &mut Vec<Effect>) {
+        let Some((kind, mut list)) = self.standing.remove(&lifted.key) else { return };
+        list.retain(|s| s.basis != lifted.basis);
+        self.standing.insert(lifted.key, (kind, list));
+        let record = Record {
+            kind: lifted.kind,
+            key: lifted.key,
+            until: Until::Watermark(lifted.at_ms),
+            effect: Strike::Deny,
+            basis: Basis::Issued,
+            reason_code: "lifted".into(),
+            expires_at: Some(lifted.expires_at),
+        };
+        self.stand(seq, &record, fx);
+    }
+
+    fn expire(&mut self, key: KeyHash, now_ms: i64, fx: &mut Vec<Effect>) {
+        let Some((kind, mut list)) = self.standing.remove(&key) else { return };
+        list.retain(|s| s.expires_at.is_none_or(|at| at > now_ms));
+        fx.push(Effect::Standing { key, standing: list.clone() });
+        if !list.is_empty() {
+            self.standing.insert(key, (kind, list));
+        }
+    }
+}
+
+/// The target of a kill or lift, for logs: kind and value of its alias.
+pub fn target_of(act: &Act) -> String {
+    format!("{} {}", act.target.alias.kind, act.target.alias.value)
+}

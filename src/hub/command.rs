@@ -1,0 +1,196 @@
+//! What the sequencer is asked to do, and what it answers.
+//!
+//! Every answer is sent behind the durable mark. A command that is refused changes nothing.
+
+use tokio::sync::oneshot;
+
+use super::entry::{Named, Outcome, Route, Touched};
+use super::object::{self, Object, ObjectKind};
+use super::spine::Spine;
+use crate::lineage::check::Conflict;
+use crate::lineage::fact::Fact;
+use crate::revocation::key::KeyHash;
+use crate::tenant::{EntryId, TenantId};
+
+/// Why the hub does not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// No such tenant.
+    #[error("there is no such tenant")]
+    NoTenant,
+    /// The disk has no room for another segment; only kills, lifts and outcomes are still written.
+    #[error("intake is closed: the disk is full")]
+    DiskFull,
+    /// The wall clock leapt; intake is closed until it is back or an operator accepts it.
+    #[error("intake is closed: the wall clock leapt")]
+    ClockLeapt,
+    /// More requests wait than the limit allows.
+    #[error("too many requests are waiting")]
+    Busy,
+    /// The hub is shutting down, or the journal failed.
+    #[error("the hub is stopping")]
+    Stopping,
+    /// An object that does not hold by itself.
+    #[error(transparent)]
+    Object(#[from] object::Error),
+    /// An object that does not fit those that exist.
+    #[error("{0}")]
+    Unfit(String),
+    /// No such object.
+    #[error("there is no such {}", .0.collection())]
+    NoObject(ObjectKind),
+    /// A fact that contradicts what is known.
+    #[error(transparent)]
+    Fact(#[from] Conflict),
+    /// The idempotency key was used for something else.
+    #[error("this Idempotency-Key was used for another fact")]
+    IdempotencyKey,
+    /// Nothing is known under the name.
+    #[error("nothing is known under this name")]
+    Unknown,
+    /// The entry is larger than a journal segment may take.
+    #[error("the entry is too large")]
+    TooLarge,
+}
+
+/// A verified SET on its way into the journal.
+#[derive(Debug)]
+pub struct SetDraft {
+    /// The upstream's id.
+    pub upstream: String,
+    /// `iss`.
+    pub iss: String,
+    /// `jti`.
+    pub jti: String,
+    /// The original.
+    pub compact: String,
+    /// Hash of the decoded payload.
+    pub payload_hash: KeyHash,
+    /// Event type URI.
+    pub uri: String,
+    /// `sub_id` as received.
+    pub sub_id: Box<serde_json::value::RawValue>,
+    /// The event object as received.
+    pub event: Box<serde_json::value::RawValue>,
+    /// `txn`, if it had one.
+    pub txn: Option<String>,
+    /// `toe`, if it had one (s since 1970).
+    pub toe: Option<i64>,
+    /// The dialect says: every session of this user, by an admin.
+    pub all_sessions: bool,
+    /// Forward, control or beyond; whether it is an echo is seen by the sequencer.
+    pub route: Route,
+    /// The names in its subject.
+    pub names: Vec<Named>,
+}
+
+/// What became of a SET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetAnswer {
+    /// It is journaled.
+    Accepted {
+        /// Its entry.
+        id: EntryId,
+        /// Its `txn`.
+        txn: String,
+        /// Where it goes.
+        route: Route,
+    },
+    /// It was seen before; nothing happens again.
+    Duplicate,
+    /// Its `jti` was seen with another payload.
+    Conflict,
+}
+
+/// What became of a fact, a kill or a lift.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The entry.
+    pub id: EntryId,
+    /// The decision's entry, if one followed.
+    pub decision: Option<EntryId>,
+    /// How far it reached.
+    pub touched: Touched,
+    /// Whether the fact said nothing new, or the act asked for what already holds.
+    pub no_change: bool,
+    /// Born revoked: something above it is already dead.
+    pub born_revoked: bool,
+}
+
+/// Where an answer goes.
+pub type Answer<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// A look at the states: runs between batches, what it returns runs behind the durable mark.
+pub type Look = Box<dyn FnOnce(&Spine) -> Box<dyn FnOnce() + Send> + Send>;
+
+/// One command.
+pub enum Command {
+    /// Accept a SET.
+    Set(TenantId, Box<SetDraft>, Answer<SetAnswer>),
+    /// Accept a fact.
+    Fact {
+        /// Whose.
+        tenant: TenantId,
+        /// Who says it.
+        client: String,
+        /// What.
+        fact: Fact,
+        /// Its aliases' hashes.
+        hashes: Vec<Vec<KeyHash>>,
+        /// `Idempotency-Key`.
+        idempotency_key: Option<String>,
+        /// Where the answer goes.
+        answer: Answer<Done>,
+    },
+    /// Kill (`true`) or lift (`false`).
+    Act {
+        /// Whose.
+        tenant: TenantId,
+        /// Kill or lift.
+        kill: bool,
+        /// By whom, whom, why.
+        act: super::entry::Act,
+        /// Where the answer goes.
+        answer: Answer<Done>,
+    },
+    /// Make or change an object.
+    Put(TenantId, Box<Object>, String, Answer<EntryId>),
+    /// Take an object away.
+    Remove(TenantId, ObjectKind, String, String, Answer<EntryId>),
+    /// Keep an upstream's keys as evidence.
+    Keys(TenantId, super::entry::IssuerKeys, Answer<EntryId>),
+    /// Accept the wall clock as it is now.
+    AcceptClock(String, Answer<EntryId>),
+    /// Look at the states.
+    Look(Look),
+    /// Write a base.
+    Base(Answer<String>),
+}
+
+impl Command {
+    /// Whose turn it takes.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Self::Set(t, ..) | Self::Put(t, ..) | Self::Remove(t, ..) | Self::Keys(t, ..) => t.clone(),
+            Self::Fact { tenant, .. } | Self::Act { tenant, .. } => tenant.clone(),
+            Self::AcceptClock(..) | Self::Look(_) | Self::Base(_) => TenantId::hub(),
+        }
+    }
+
+    /// Whether it goes ahead of the others and is not counted against the limit: an operator waits for it.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self, Self::Act { .. } | Self::AcceptClock(..) | Self::Look(_) | Self::Base(_))
+    }
+
+    /// About how many bytes it will write.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Set(_, set, _) => 600 + 2 * set.compact.len(),
+            Self::Keys(_, keys, _) => 200 + keys.jwks.len(),
+            _ => 1000,
+        }
+    }
+}
+
+/// What rides along with the next batch.
+pub type Outcomes = Vec<(TenantId, Outcome)>;

@@ -1,0 +1,108 @@
+//! What follows from an entry outside the state: acted on only behind the durable mark (DESIGN 3).
+//!
+//! `apply` returns effects, the sequencer hands them to the [`Sink`] after the flush; `app` wires the sink
+//! to the outbox, the revocation sets and the metrics. Never carries a secret.
+
+use std::sync::Arc;
+
+use super::entry::Fate;
+use crate::revocation::key::KeyHash;
+use crate::revocation::record::{Record, Standing};
+use crate::revocation::set::Lineage;
+use crate::stream::{Stream, StreamNo};
+use crate::tenant::{Seq, TenantId};
+
+/// One thing that can be owed: index 0 of a cause is the signal itself, 1… what lineage added.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Item {
+    /// The cause.
+    pub seq: Seq,
+    /// Which of its events.
+    pub index: u32,
+}
+
+/// The claims of something owed that do not depend on who gets it.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Claims {
+    /// Event type URI.
+    pub uri: String,
+    /// `sub_id` as JSON text.
+    pub sub_id: String,
+    /// The event object as JSON text.
+    pub event: String,
+    /// `txn`.
+    pub txn: String,
+    /// `toe` (s since 1970).
+    pub toe: Option<i64>,
+    /// `iat`: entry time in seconds.
+    pub iat: i64,
+    /// When the hub accepted the cause (ms since 1970).
+    pub accepted_ms: i64,
+    /// What order is kept within: a hash of the subject.
+    pub subject: u64,
+}
+
+/// One effect.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// A stream is owed something.
+    Owed {
+        /// Which stream.
+        stream: StreamNo,
+        /// What.
+        item: Item,
+        /// Its claims.
+        claims: Arc<Claims>,
+    },
+    /// A delivery is over.
+    Settled {
+        /// Which stream.
+        stream: StreamNo,
+        /// What.
+        item: Item,
+        /// How it went.
+        fate: Fate,
+    },
+    /// A stream was made or changed.
+    Stream {
+        /// Its number.
+        no: StreamNo,
+        /// Its configuration; `None` when it was taken away.
+        stream: Option<Arc<Stream>>,
+    },
+    /// What stands under a revocation key changed; an empty list clears it.
+    Standing {
+        /// The key.
+        key: KeyHash,
+        /// What stands.
+        standing: Vec<Standing>,
+    },
+    /// A record was written (what Kafka's `revocations` carries).
+    Recorded {
+        /// Whose entry.
+        seq: Seq,
+        /// The record.
+        record: Record,
+    },
+    /// A token became known, or was forgotten.
+    Token {
+        /// Its `jti` key.
+        key: KeyHash,
+        /// The keys of its ancestors.
+        lineage: Option<Lineage>,
+    },
+    /// An object was made, changed or taken away: views are built anew.
+    Objects,
+    /// A tenant was made.
+    Tenant(TenantId),
+}
+
+/// Where effects go.
+pub trait Sink: Send + Sync + 'static {
+    /// Objects of a tenant changed: what is built from them is built anew. Called ahead of the effects.
+    fn objects(&self, state: &super::state::State);
+    /// Everything before this position is durable. Called ahead of the effects.
+    fn durable(&self, end: crate::journal::Position);
+    /// Acts on the effects of one tenant, in order. Must not block.
+    fn publish(&self, tenant: &TenantId, effects: Vec<Effect>);
+}

@@ -1,0 +1,377 @@
+//! What the journal holds: inputs (what was said), decisions (what was concluded), outcomes (what became
+//! of it).
+//!
+//! In the flow: `receiver`, `api` and the outbox make inputs and outcomes, `decide` makes decisions, the
+//! sequencer journals them, `apply` folds them. Payloads are JSON; the kind stands in the entry header,
+//! with the format version. Released formats are never broken: members may be added with a default.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::object::{Object, ObjectKind};
+use crate::lineage::fact::Fact;
+pub use crate::lineage::keyed::Named;
+use crate::lineage::node::{How, NodeId};
+use crate::revocation::key::{KeyHash, Kind};
+use crate::revocation::record::{Basis, Record};
+use crate::stream::StreamNo;
+use crate::tenant::Seq;
+
+/// The format version of the payloads written by this build.
+pub const VERSION: u16 = 1;
+
+/// Where a received SET goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// To every stream that wants it, and it may cause decisions.
+    Forward,
+    /// A verification or stream-updated event: recorded, never forwarded.
+    Control,
+    /// Beyond the upstream's authority: recorded and marked, goes nowhere, no effect.
+    Beyond,
+    /// The same (txn, type, subject, event) already went out: recorded, goes nowhere (DESIGN 6).
+    Echo,
+}
+
+/// A received SET.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetInput {
+    /// By whom it was pushed.
+    pub upstream: String,
+    /// Its `iss`.
+    pub iss: String,
+    /// Its `jti`.
+    pub jti: String,
+    /// The original, as evidence.
+    pub compact: String,
+    /// SHA-256 of its decoded payload, first 16 bytes.
+    pub payload_hash: KeyHash,
+    /// Event type URI.
+    pub uri: String,
+    /// `sub_id`, as received.
+    pub sub_id: Box<RawValue>,
+    /// The event object, as received.
+    pub event: Box<RawValue>,
+    /// Its `txn`; where it had none, the one that the hub gave the cause (`names::txn`).
+    pub txn: String,
+    /// Its `toe`, if it had one (s since 1970).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toe: Option<i64>,
+    /// The dialect says: every session of this user, by an admin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_sessions: bool,
+    /// Where it goes.
+    pub route: Route,
+    /// Hash of (txn, type, subject, event): what an echo is known by.
+    pub echo: KeyHash,
+    /// The names in its subject.
+    pub names: Vec<Named>,
+}
+
+/// A fact.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FactInput {
+    /// The authenticated client that said it.
+    pub client: String,
+    /// What it said.
+    pub fact: Fact,
+    /// Hashes of the fact's aliases, in the order of [`Fact::aliases`].
+    pub hashes: Vec<Vec<KeyHash>>,
+    /// `Idempotency-Key`, if it sent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// A kill or a lift by an operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Act {
+    /// Who.
+    pub by: String,
+    /// Whom.
+    pub target: Named,
+    /// Why, in the operator's words; never leaves the hub.
+    pub reason: String,
+}
+
+/// A signing key set of an upstream, kept as evidence on first use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IssuerKeys {
+    /// Whose.
+    pub upstream: String,
+    /// The JWK Set as fetched.
+    pub jwks: String,
+}
+
+/// An event that lineage adds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Derived {
+    /// Event type URI.
+    pub uri: String,
+    /// `sub_id`.
+    pub sub_id: Box<RawValue>,
+    /// The event object.
+    pub event: Box<RawValue>,
+    /// What its echo is known by (`names::echo`).
+    pub echo: KeyHash,
+}
+
+/// A record taken back: what stands on this basis under the key becomes a watermark at `at_ms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifted {
+    /// Kind of key.
+    pub kind: Kind,
+    /// The key.
+    pub key: KeyHash,
+    /// Which basis.
+    pub basis: Basis,
+    /// Tokens issued up to then stay dead (ms since 1970).
+    pub at_ms: i64,
+    /// When that watermark expires (ms since 1970).
+    pub expires_at: i64,
+}
+
+/// How far a decision reaches, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Runs that must stop.
+    pub runs: u32,
+    /// Known tokens that must stop.
+    pub tokens: u32,
+    /// Whether the walk was cut at a bound.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Records and derived events beyond the limits of one decision.
+    #[serde(default)]
+    pub left_out: u32,
+}
+
+/// What was concluded from an input. Carries everything that apply needs: no rule is evaluated again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// The input.
+    pub cause: Seq,
+    /// The `txn` of the cause.
+    pub txn: String,
+    /// Which rule in which version.
+    pub rule: String,
+    /// The reason code (`policy::reason`).
+    pub reason_code: String,
+    /// The way through the graph, one line a step, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// What becomes dead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<Record>,
+    /// What is taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<Lifted>,
+    /// Nodes that end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<(NodeId, How)>,
+    /// Ends that are taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revived: Vec<(NodeId, How)>,
+    /// What lineage adds; index 1… of the cause.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived: Vec<Derived>,
+    /// In numbers.
+    #[serde(default)]
+    pub touched: Touched,
+    /// Where a walk was cut: what hangs below is not enumerated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residual: Vec<String>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Fate {
+    /// The receiver acknowledged it.
+    #[serde(rename = "d")]
+    Delivered,
+    /// The receiver refused it for good, or it was tried too often: a dead letter.
+    #[serde(rename = "g")]
+    GaveUp,
+}
+
+/// A terminal outcome: `(stream, seq, index, fate, why)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome(pub StreamNo, pub Seq, pub u32, pub Fate, #[serde(default)] pub Option<Box<str>>);
+
+/// An entry's payload.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// An object was made or changed.
+    Put {
+        /// The object.
+        object: Object,
+        /// By whom: an operator, or `file`.
+        by: String,
+    },
+    /// An object was taken away.
+    Remove {
+        /// Its kind.
+        kind: ObjectKind,
+        /// Its id.
+        id: String,
+        /// By whom.
+        by: String,
+    },
+    /// Evidence: an upstream's keys.
+    Keys(IssuerKeys),
+    /// A SET was received.
+    Set(SetInput),
+    /// A fact was told.
+    Fact(FactInput),
+    /// A kill.
+    Kill(Act),
+    /// A lift.
+    Lift(Act),
+    /// A decision.
+    Decision(Decision),
+    /// Outcomes of deliveries.
+    Outcomes(Vec<Outcome>),
+    /// Time passed: a timer was due and nothing else came.
+    Tick,
+    /// An operator accepted a leap of the wall clock.
+    ClockAccepted {
+        /// Who.
+        by: String,
+    },
+}
+
+/// A payload cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A kind or version that this build does not know.
+    #[error("entry kind {kind} in format version {version} is not known to this build")]
+    Unknown {
+        /// The kind.
+        kind: u8,
+        /// The version.
+        version: u16,
+    },
+    /// The JSON does not fit.
+    #[error("an entry of kind {kind} cannot be read: {source}")]
+    Payload {
+        /// The kind.
+        kind: u8,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Put {
+    object: Object,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Remove {
+    kind: ObjectKind,
+    id: String,
+    by: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct By {
+    by: String,
+}
+
+impl Body {
+    /// The kind, as it stands in the entry header. Released; never renumbered.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Put { .. } => 1,
+            Self::Remove { .. } => 2,
+            Self::Keys(_) => 3,
+            Self::Set(_) => 4,
+            Self::Fact(_) => 5,
+            Self::Kill(_) => 6,
+            Self::Lift(_) => 7,
+            Self::Decision(_) => 8,
+            Self::Outcomes(_) => 9,
+            Self::Tick => 10,
+            Self::ClockAccepted { .. } => 11,
+        }
+    }
+
+    /// The kind in words, for logs and `why`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Put { .. } => "put",
+            Self::Remove { .. } => "remove",
+            Self::Keys(_) => "keys",
+            Self::Set(_) => "set",
+            Self::Fact(_) => "fact",
+            Self::Kill(_) => "kill",
+            Self::Lift(_) => "lift",
+            Self::Decision(_) => "decision",
+            Self::Outcomes(_) => "outcomes",
+            Self::Tick => "tick",
+            Self::ClockAccepted { .. } => "clock_accepted",
+        }
+    }
+
+    /// Whether it may be written when the disk is nearly full (DESIGN 7): kill, lift and what follows from
+    /// them, outcomes, ticks.
+    pub fn is_privileged(&self) -> bool {
+        matches!(
+            self,
+            Self::Kill(_)
+                | Self::Lift(_)
+                | Self::Decision(_)
+                | Self::Outcomes(_)
+                | Self::Tick
+                | Self::ClockAccepted { .. }
+        )
+    }
+
+    /// The payload's bytes.
+    pub fn to_vec(&self) -> Result<Vec<u8>, serde_json::Error> {
+        match self {
+            Self::Put { object, by } => serde_json::to_vec(&Put { object: object.clone(), by: by.clone() }),
+            Self::Remove { kind, id, by } => {
+                serde_json::to_vec(&Remove { kind: *kind, id: id.clone(), by: by.clone() })
+            }
+            Self::Keys(b) => serde_json::to_vec(b),
+            Self::Set(b) => serde_json::to_vec(b),
+            Self::Fact(b) => serde_json::to_vec(b),
+            Self::Kill(b) | Self::Lift(b) => serde_json::to_vec(b),
+            Self::Decision(b) => serde_json::to_vec(b),
+            Self::Outcomes(b) => serde_json::to_vec(b),
+            Self::Tick => Ok(Vec::new()),
+            Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),
+        }
+    }
+
+    /// Reads a payload back.
+    pub fn parse(kind: u8, version: u16, bytes: &[u8]) -> Result<Self, Error> {
+        if version != VERSION {
+            return Err(Error::Unknown { kind, version });
+        }
+        let bad = |source| Error::Payload { kind, source };
+        Ok(match kind {
+            1 => {
+                let Put { object, by } = serde_json::from_slice(bytes).map_err(bad)?;
+                Self::Put { object, by }
+            }
+            2 => {
+                let Remove { kind: of, id, by } = serde_json::from_slice(bytes).map_err(bad)?;
+                Self::Remove { kind: of, id, by }
+            }
+            3 => Self::Keys(serde_json::from_slice(bytes).map_err(bad)?),
+            4 => Self::Set(serde_json::from_slice(bytes).map_err(bad)?),
+            5 => Self::Fact(serde_json::from_slice(bytes).map_err(bad)?),
+            6 => Self::Kill(serde_json::from_slice(bytes).map_err(bad)?),
+            7 => Self::Lift(serde_json::from_slice(bytes).map_err(bad)?),
+            8 => Self::Decision(serde_json::from_slice(bytes).map_err(bad)?),
+            9 => Self::Outcomes(serde_json::from_slice(bytes).map_err(bad)?),
+            10 => Self::Tick,
+            11 => Self::ClockAccepted { by: serde_json::from_slice::<By>(bytes).map_err(bad)?.by },
+            _ => return Err(Error::Unknown { kind, version }),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! What the spine counts for the metrics page.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::effect::Effect;
+use super::entry::Fate;
+use super::spine::Stats;
+use crate::telemetry;
+use crate::tenant::TenantId;
+
+type PerTenant = Family<[(&'static str, String); 1], Counter>;
+
+/// The spine's counters and gauges.
+#[derive(Clone)]
+pub struct Metrics {
+    owed: PerTenant,
+    delivered: PerTenant,
+    dead_letters: PerTenant,
+    records: PerTenant,
+    waiting: Gauge,
+    flushes: Gauge,
+    entries: Gauge,
+    bytes: Gauge,
+}
+
+impl Metrics {
+    /// Metrics on the metrics page.
+    pub fn new(page: &telemetry::Metrics) -> Self {
+        let per_tenant = |name, help| page.register(name, help, PerTenant::default());
+        Self {
+            owed: per_tenant("sets_owed", "SETs owed to streams since the start"),
+            delivered: per_tenant("sets_settled", "SETs that receivers acknowledged, as journaled"),
+            dead_letters: per_tenant("dead_letters", "SETs given up, as journaled"),
+            records: per_tenant("revocation_records", "Revocation records written"),
+            waiting: page.gauge("sequencer_waiting", "Requests that wait for the sequencer"),
+            flushes: page.gauge("journal_flushes", "Journal flushes since the start"),
+            entries: page.gauge("journal_entries", "Journal entries written since the start"),
+            bytes: page.gauge("journal_bytes", "Journal bytes written since the start"),
+        }
+    }
+
+    /// Effects left the spine.
+    pub fn effects(&self, tenant: &TenantId, effects: &[Effect]) {
+        let (mut owed, mut delivered, mut dead, mut records) = (0, 0, 0, 0);
+        for effect in effects {
+            match effect {
+                Effect::Owed { .. } => owed += 1,
+                Effect::Settled { fate: Fate::Delivered, .. } => delivered += 1,
+                Effect::Settled { fate: Fate::GaveUp, .. } => dead += 1,
+                Effect::Recorded { .. } => records += 1,
+                _ => {}
+            }
+        }
+        let counts = [
+            (&self.owed, owed),
+            (&self.delivered, delivered),
+            (&self.dead_letters, dead),
+            (&self.records, records),
+        ];
+        for (family, n) in counts {
+            if n > 0 {
+                family.get_or_create(&[("tenant", tenant.to_string())]).inc_by(n);
+            }
+        }
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self, n: usize) {
+        self.waiting.set(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    /// What the journal did since the start.
+    pub fn journal(&self, stats: Stats) {
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.flushes.set(count(stats.flushes));
+        self.entries.set(count(stats.entries));
+        self.bytes.set(count(stats.bytes));
+    }
+}

@@ -1,0 +1,136 @@
+//! The mirror's feed: changed rows, gathered behind the answer path (DESIGN 7, 8).
+//!
+//! The spine merges what changed into [`Feed`]; one thread writes it to the store, one atomic batch with
+//! its cursor. Rows that come and go between two writes are never written. A mirror that fails is closed and
+//! reported; the hub goes on and the next start folds from a base.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::FOLD_VERSION;
+use crate::journal::{JournalId, Position};
+use crate::rows::Change;
+use crate::store::Mirror;
+use crate::tenant::TenantId;
+
+/// More rows than this waiting: the mirror cannot keep up and is closed rather than let memory grow.
+const ROWS_MAX: usize = 2_000_000;
+/// How long changes gather before they are written.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// How far the mirror is: everything up to `position` of this journal, folded like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Which journal.
+    pub journal: [u8; 16],
+    /// Up to where.
+    pub position: Position,
+    /// Folded how.
+    pub fold_version: u16,
+}
+
+#[derive(Default)]
+struct Waiting {
+    rows: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    cursor: Option<Cursor>,
+    stop: bool,
+    closed: bool,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+pub struct Feed {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+impl Feed {
+    /// Puts changed rows; the newest change of a row wins.
+    pub fn put(&self, changes: Vec<Change>, journal: JournalId, position: Position) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.closed {
+            return;
+        }
+        waiting.rows.extend(changes);
+        waiting.cursor = Some(Cursor { journal: journal.0, position, fold_version: FOLD_VERSION });
+        if waiting.rows.len() > ROWS_MAX {
+            tracing::error!(
+                rows = waiting.rows.len(),
+                "the mirror cannot keep up and is closed until the next start"
+            );
+            waiting.closed = true;
+            waiting.rows = HashMap::new();
+        }
+        self.wake.notify_one();
+    }
+
+    /// Lets [`Feed::run`] write what waits, and end.
+    pub fn stop(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.wake.notify_one();
+    }
+
+    /// Whether the mirror failed and is closed.
+    pub fn is_closed(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// Writes until stopped; run on a thread of its own.
+    pub fn run(&self, mirror: &mut Mirror) {
+        loop {
+            let (rows, cursor, stop) = self.take();
+            if let Some(cursor) = cursor
+                && let Err(error) = write(mirror, rows, &cursor)
+            {
+                tracing::error!(%error, "the mirror failed and is closed until the next start; the hub goes on");
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.closed = true;
+                waiting.rows = HashMap::new();
+                return;
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn take(&self) -> (Vec<Change>, Option<Cursor>, bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.cursor.is_none() && !waiting.stop {
+            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !waiting.stop {
+            // Gather: most rows of a busy moment are gone again before it is over.
+            let woken = self.wake.wait_timeout_while(waiting, GATHER, |w| !w.stop);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let rows = std::mem::take(&mut waiting.rows).into_iter().collect();
+        (rows, waiting.cursor.take(), waiting.stop)
+    }
+}
+
+fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &Cursor) -> Result<(), crate::store::Error> {
+    let cursor = serde_json::to_vec(cursor).unwrap_or_default();
+    mirror.apply(rows, &cursor)
+}
+
+/// A row's key in the mirror and in a base: whose row it is stands in front.
+pub fn row_key(tenant: &TenantId, key: &[u8]) -> Vec<u8> {
+    let name = tenant.as_str().as_bytes();
+    let mut out = Vec::with_capacity(1 + name.len() + key.len());
+    // A tenant's name has at most 63 bytes.
+    out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(name);
+    out.extend_from_slice(key);
+    out
+}
+
+/// The opposite of [`row_key`].
+pub fn split_key(key: &[u8]) -> Option<(TenantId, &[u8])> {
+    let (len, rest) = key.split_first()?;
+    let (name, key) = rest.split_at_checked(usize::from(*len))?;
+    Some((TenantId::parse(std::str::from_utf8(name).ok()?).ok()?, key))
+}

@@ -1,0 +1,30 @@
+//! The spine of the hub: entries are ordered, folded, made durable, acted on.
+//!
+//! In the flow: the doors (`receiver`, `api`) hand verified inputs to [`sequencer::Hub`]; what follows leaves through
+//! [`effect::Sink`] to `outbox`, `gate` and the projections. Knows no HTTP and no signature.
+//!
+//! - [`object`]: what operators configure
+//! - [`entry`]: what the journal holds
+//! - [`command`]: what the sequencer is asked, and its answers
+//! - [`sequencer`], [`spine`]: one thread, one batch, one flush
+//! - [`decide`]: from an input to a decision, outside the fold
+//! - [`apply`], [`state`]: the fold and what it adds up to
+//! - [`effect`]: what follows outside
+//! - [`base`], [`start`], [`mirror`]: where a start begins
+//! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
+
+pub mod apply;
+pub mod base;
+pub mod command;
+pub mod decide;
+pub mod effect;
+pub mod entry;
+pub mod metrics;
+pub mod mirror;
+pub mod names;
+pub mod object;
+pub mod sequencer;
+pub mod spine;
+pub mod start;
+pub mod state;
+pub mod view;

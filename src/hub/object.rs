@@ -1,0 +1,325 @@
+//! What an operator configures, as it is journaled: tenants, upstreams, token issuers, clients, points.
+//!
+//! Made by file or by admin API; either way an entry. Secrets are here as SHA-256 hashes or as the id of
+//! a file in `keys/`, never by value (DESIGN 9).
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::alg::Alg;
+use crate::jose::remote::JwksSource;
+use crate::set::dialect::Dialect;
+use crate::stream::{Stream, is_id};
+
+pub use crate::policy::plan::Strength;
+
+/// What a source may speak of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// Event type URIs; `*` is all.
+    #[serde(default = "all")]
+    pub event_types: Vec<String>,
+    /// Subject namespaces: an issuer (for `iss_sub`, `jwt_id`), `@domain` (for `email`), another prefix of the
+    /// identifier; `*` is all.
+    #[serde(default = "all")]
+    pub namespaces: Vec<String>,
+    /// The strongest effect.
+    #[serde(default)]
+    pub effect: Strength,
+    /// Requests per second, as a long-term mean; bursts up to twice as many.
+    #[serde(default = "default_rate")]
+    pub rate_per_s: u32,
+}
+
+fn all() -> Vec<String> {
+    vec!["*".into()]
+}
+
+fn default_rate() -> u32 {
+    2000
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self { event_types: all(), namespaces: all(), effect: Strength::Contain, rate_per_s: default_rate() }
+    }
+}
+
+/// A tenant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its id.
+    pub id: String,
+}
+
+/// Somebody who may use the admin API. Lives in `_hub`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Its name in the journal.
+    pub id: String,
+    /// Hash of its bearer.
+    pub bearer_sha256: String,
+}
+
+/// Somebody who pushes SETs to `in/{id}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its id: the last part of its path.
+    pub id: String,
+    /// The one `iss` accepted from it.
+    pub iss: String,
+    /// Our audiences at it: at least one must be named.
+    pub aud: Vec<String>,
+    /// How its SETs deviate.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// Signature algorithms accepted.
+    #[serde(default = "default_algs")]
+    pub algs: Vec<Alg>,
+    /// Where its keys are.
+    pub jwks: JwksSource,
+    /// Hash of the bearer it must send, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_sha256: Option<String>,
+    /// How far its clock may be ahead of ours (s).
+    #[serde(default = "default_tolerance")]
+    pub clock_tolerance_s: u32,
+    /// How long tokens of its issuer live at most (s): a watermark lasts that long.
+    #[serde(default = "default_token_lifetime")]
+    pub max_token_lifetime_s: u32,
+    /// What it may speak of.
+    #[serde(default)]
+    pub authority: Authority,
+}
+
+fn default_algs() -> Vec<Alg> {
+    vec![Alg::RS256, Alg::PS256, Alg::ES256, Alg::EdDSA]
+}
+
+fn default_tolerance() -> u32 {
+    2
+}
+
+fn default_token_lifetime() -> u32 {
+    86_400
+}
+
+/// Somebody who mints the access tokens that the gate sees.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIssuer {
+    /// Its id in the admin API.
+    pub id: String,
+    /// `iss` of its tokens.
+    pub iss: String,
+    /// Where its keys are.
+    pub jwks: JwksSource,
+    /// Signature algorithms accepted.
+    #[serde(default = "default_algs")]
+    pub algs: Vec<Alg>,
+    /// How far its clock may differ from ours (s).
+    #[serde(default = "default_tolerance")]
+    pub clock_tolerance_s: u32,
+    /// A token that lives longer is denied (s).
+    #[serde(default = "default_token_lifetime")]
+    pub max_token_lifetime_s: u32,
+    /// Claims that are names of its user besides `sub`: `email` is one by default (GATES 2.2).
+    #[serde(default = "default_alias_claims")]
+    pub alias_claims: Vec<String>,
+    /// Whether its tokens carry their lineage in the claims `run`, `root_run`, `agent`.
+    #[serde(default)]
+    pub lineage_stamp: bool,
+}
+
+fn default_alias_claims() -> Vec<String> {
+    vec!["email".into()]
+}
+
+/// Somebody with a bearer of ours: tells facts, polls its streams.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its id: the source of its facts, the owner of its streams.
+    pub id: String,
+    /// Hash of its bearer.
+    pub bearer_sha256: String,
+    /// Whether it may tell facts.
+    #[serde(default)]
+    pub facts: bool,
+    /// What its facts may speak of.
+    #[serde(default)]
+    pub authority: Authority,
+}
+
+/// An enforcement point: asks the gate.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// Its id.
+    pub id: String,
+    /// Hash of what it sends in `X-Hub-Point` behind `Bearer `.
+    pub bearer_sha256: String,
+    /// Audiences of tokens that it accepts.
+    pub aud: Vec<String>,
+}
+
+/// Any of them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Object {
+    /// A tenant (in `_hub`).
+    Tenant(Tenant),
+    /// An operator (in `_hub`).
+    Operator(Operator),
+    /// An upstream.
+    Upstream(Upstream),
+    /// A token issuer.
+    TokenIssuer(TokenIssuer),
+    /// A stream.
+    Stream(Stream),
+    /// A client.
+    Client(Client),
+    /// An enforcement point.
+    Point(Point),
+}
+
+/// Which kind of object.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A tenant.
+    Tenant,
+    /// An operator.
+    Operator,
+    /// An upstream.
+    Upstream,
+    /// A token issuer.
+    TokenIssuer,
+    /// A stream.
+    Stream,
+    /// A client.
+    Client,
+    /// An enforcement point.
+    Point,
+}
+
+impl ObjectKind {
+    /// Its collection in the admin API: `/admin/v1/t/{tenant}/{collection}`.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenants",
+            Self::Operator => "operators",
+            Self::Upstream => "upstreams",
+            Self::TokenIssuer => "token-issuers",
+            Self::Stream => "streams",
+            Self::Client => "clients",
+            Self::Point => "points",
+        }
+    }
+
+    /// The kind of a collection.
+    pub fn of_collection(name: &str) -> Option<Self> {
+        use ObjectKind as K;
+        [K::Tenant, K::Operator, K::Upstream, K::TokenIssuer, K::Stream, K::Client, K::Point]
+            .into_iter()
+            .find(|k| k.collection() == name)
+    }
+
+    /// Whether such objects live in `_hub`.
+    pub fn in_hub(self) -> bool {
+        matches!(self, Self::Tenant | Self::Operator)
+    }
+}
+
+/// Why an object is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// Its id.
+    #[error("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`")]
+    Id,
+    /// Its tenant id.
+    #[error(transparent)]
+    Tenant(#[from] crate::tenant::BadTenant),
+    /// The stream in it.
+    #[error(transparent)]
+    Stream(#[from] crate::stream::Error),
+    /// A member that must hold something.
+    #[error("{0} must not be empty")]
+    Empty(&'static str),
+    /// A number out of range.
+    #[error("{0} must be from {1} to {2}")]
+    Range(&'static str, u32, u32),
+}
+
+impl Object {
+    /// Its kind.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Tenant(_) => ObjectKind::Tenant,
+            Self::Operator(_) => ObjectKind::Operator,
+            Self::Upstream(_) => ObjectKind::Upstream,
+            Self::TokenIssuer(_) => ObjectKind::TokenIssuer,
+            Self::Stream(_) => ObjectKind::Stream,
+            Self::Client(_) => ObjectKind::Client,
+            Self::Point(_) => ObjectKind::Point,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Tenant(o) => &o.id,
+            Self::Operator(o) => &o.id,
+            Self::Upstream(o) => &o.id,
+            Self::TokenIssuer(o) => &o.id,
+            Self::Stream(o) => &o.stream_id,
+            Self::Client(o) => &o.id,
+            Self::Point(o) => &o.id,
+        }
+    }
+
+    /// Checks it by itself.
+    pub fn check(&self) -> Result<(), Error> {
+        if let Self::Tenant(t) = self {
+            let id = crate::tenant::TenantId::parse(&t.id)?;
+            return if id.is_hub() { Err(Error::Id) } else { Ok(()) };
+        }
+        if !is_id(self.id()) {
+            return Err(Error::Id);
+        }
+        let filled = |name, empty: bool| if empty { Err(Error::Empty(name)) } else { Ok(()) };
+        let range = |name, value: u32, from, to| {
+            if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
+        };
+        match self {
+            Self::Upstream(u) => {
+                filled("iss", u.iss.is_empty())?;
+                filled("aud", u.aud.is_empty())?;
+                filled("algs", u.algs.is_empty())?;
+                range("authority.rate_per_s", u.authority.rate_per_s, 1, 1_000_000)?;
+                range("clock_tolerance_s", u.clock_tolerance_s, 0, 300)?;
+                range("max_token_lifetime_s", u.max_token_lifetime_s, 60, 366 * 86_400)
+            }
+            Self::TokenIssuer(i) => {
+                filled("iss", i.iss.is_empty())?;
+                filled("algs", i.algs.is_empty())?;
+                range("clock_tolerance_s", i.clock_tolerance_s, 0, 300)?;
+                range("max_token_lifetime_s", i.max_token_lifetime_s, 60, 366 * 86_400)
+            }
+            Self::Stream(s) => Ok(s.check()?),
+            Self::Client(c) => {
+                filled("bearer", c.bearer_sha256.is_empty())?;
+                range("authority.rate_per_s", c.authority.rate_per_s, 1, 1_000_000)
+            }
+            Self::Point(p) => {
+                filled("bearer", p.bearer_sha256.is_empty())?;
+                filled("aud", p.aud.is_empty())
+            }
+            Self::Operator(o) => filled("bearer", o.bearer_sha256.is_empty()),
+            Self::Tenant(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,636 @@
+//! The spine: order, apply in memory, make durable, then act (DESIGN 3).
+//!
+//! One [`Spine`] owns the journal and every tenant's state; the sequencer's thread calls [`Spine::batch`], the
+//! simulation calls it directly. No answer and no effect leaves before the flush. An error in the
+//! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::apply::Stamped;
+use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
+use super::effect::{Effect, Sink};
+use super::entry::{Act, Body, FactInput, Route, SetInput, VERSION};
+use super::mirror::Feed;
+use super::names;
+use super::object::{Object, ObjectKind};
+use super::state::State;
+use crate::clock::SharedClock;
+use crate::journal::{self, Draft, Journal};
+use crate::lineage::check::Checked;
+use crate::lineage::fact::Fact;
+use crate::revocation::key::KeyHash;
+use crate::tenant::{EntryId, Seq, TenantId};
+
+/// Room without which nothing is begun any more, not even a kill: a decision with its records may need it. A
+/// quarter of a segment, at most this.
+const ROOM_MIN: u64 = 4 << 20;
+/// A batch is flushed early once it has so many bytes: decisions may be large.
+const STAGED_MAX: usize = 1 << 20;
+
+/// How long between two looks for room on a full disk (ms).
+const RESERVE_PAUSE_MS: i64 = 1000;
+
+/// The spine cannot go on: what is in memory is ahead of what is on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The journal failed.
+    #[error("the journal failed: {0}")]
+    Journal(#[from] journal::Error),
+    /// An entry could not be encoded.
+    #[error("an entry could not be encoded: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// The fold of what was written gave something else.
+    #[error("{0}")]
+    Fold(String),
+}
+
+/// What the spine needs from outside.
+pub struct Parts {
+    /// What time it is.
+    pub clock: SharedClock,
+    /// Where effects go.
+    pub sink: Arc<dyn Sink>,
+    /// The mirror, if there is one.
+    pub mirror: Option<Arc<Feed>>,
+    /// How far the wall clock may leap against CLOCK_BOOTTIME (ms).
+    pub leap_max_ms: i64,
+    /// Writes a base; called between batches.
+    pub base: Box<dyn Fn(&Spine) -> Result<String, String> + Send>,
+}
+
+/// The journal and every tenant's state.
+pub struct Spine {
+    pub(super) journal: Journal,
+    pub(super) states: BTreeMap<TenantId, State>,
+    parts: Parts,
+    last_ms: i64,
+    boot_offset_ms: i64,
+    leapt: bool,
+    reserve_at_ms: i64,
+    staged: Vec<Draft>,
+    staged_bytes: usize,
+    room_min: u64,
+    last_body: Option<Body>,
+    effects: Vec<(TenantId, Vec<Effect>)>,
+    after: Vec<Box<dyn FnOnce() + Send>>,
+    stats: Stats,
+}
+
+/// What the spine counted since it started.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches flushed.
+    pub flushes: u64,
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes written to the durable file.
+    pub bytes: u64,
+}
+
+impl Spine {
+    /// A spine over an opened journal and the states that it adds up to (`start` makes both).
+    pub fn new(journal: Journal, states: BTreeMap<TenantId, State>, parts: Parts) -> Self {
+        let last_ms = states.values().map(State::time_ms).max().unwrap_or(0);
+        let boot_offset_ms = parts.clock.wall_ms() - parts.clock.boot_ms();
+        let (staged, effects, after) = (vec![], vec![], vec![]);
+        let stats = Stats::default();
+        let (leapt, last_body) = (false, None);
+        let reserve_at_ms = 0;
+        let room_min = ROOM_MIN.min(journal.room_max() / 4);
+        Self {
+            journal,
+            states,
+            parts,
+            last_ms,
+            boot_offset_ms,
+            leapt,
+            reserve_at_ms,
+            staged,
+            staged_bytes: 0,
+            room_min,
+            last_body,
+            effects,
+            after,
+            stats,
+        }
+    }
+
+    /// A tenant's state.
+    pub fn state(&self, tenant: &TenantId) -> Option<&State> {
+        self.states.get(tenant)
+    }
+
+    /// Every tenant's state, by id.
+    pub fn states(&self) -> &BTreeMap<TenantId, State> {
+        &self.states
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The journal, to sign its heads.
+    pub fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Whether the wall clock leapt and nobody accepted it yet.
+    pub fn leapt(&self) -> bool {
+        self.leapt
+    }
+
+    /// Whether new inputs are taken: the disk has room for another segment and the clock can be trusted.
+    pub fn intake(&self) -> Result<(), Refused> {
+        if self.leapt {
+            return Err(Refused::ClockLeapt);
+        }
+        if self.journal.intake_open() { Ok(()) } else { Err(Refused::DiskFull) }
+    }
+
+    /// When the next timer is due, over all tenants (ms since 1970).
+    pub fn next_timer_ms(&self) -> Option<i64> {
+        self.states.values().filter_map(State::next_timer_ms).min()
+    }
+
+    /// The time that an entry written now gets (ms since 1970): never back, and by the uptime clock while the
+    /// wall clock is not to be trusted.
+    pub fn now_ms(&self) -> i64 {
+        let clock = &self.parts.clock;
+        let now = if self.leapt { clock.boot_ms() + self.boot_offset_ms } else { clock.wall_ms() };
+        now.max(self.last_ms)
+    }
+
+    /// Holds the wall clock against the uptime. A slow drift is followed, a leap is not.
+    fn watch_clock(&mut self) {
+        let offset = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
+        let leap_ms = offset - self.boot_offset_ms;
+        let leapt = leap_ms.abs() > self.parts.leap_max_ms;
+        if leapt != self.leapt {
+            match leapt {
+                true => tracing::error!(leap_ms, "the wall clock leapt: intake is closed, denying goes on"),
+                false => tracing::warn!("the wall clock is back: intake is open again"),
+            }
+        }
+        self.leapt = leapt;
+        if leap_ms.abs() <= 1000 {
+            self.boot_offset_ms = offset;
+        }
+    }
+
+    /// Does a batch: everything in it is durable, or nothing of it was answered.
+    pub fn batch(&mut self, commands: Vec<Command>, outcomes: Outcomes) -> Result<(), Fatal> {
+        self.watch_clock();
+        self.try_reserve();
+        let mut base = Vec::new();
+        if self.journal.room() >= self.room_min {
+            self.stage_outcomes(outcomes)?;
+        }
+        // Timers due fire first: a token told now finds its run already over.
+        self.stage_ticks()?;
+        for command in commands {
+            match command {
+                Command::Base(answer) => base.push(answer),
+                other => self.command(other)?,
+            }
+            if self.staged_bytes >= STAGED_MAX {
+                self.commit()?;
+            }
+        }
+        self.commit()?;
+        for answer in base {
+            let written = (self.parts.base)(self).map_err(Refused::Unfit);
+            // Nobody waits any more: the base is there all the same.
+            let _ = answer.send(written);
+        }
+        Ok(())
+    }
+
+    /// Without a next segment intake is closed: look for room again, but not at every batch, for it writes a whole one.
+    fn try_reserve(&mut self) {
+        let now_ms = self.parts.clock.boot_ms();
+        if self.journal.intake_open() || now_ms < self.reserve_at_ms {
+            return;
+        }
+        self.reserve_at_ms = now_ms + RESERVE_PAUSE_MS;
+        match self.journal.try_reserve() {
+            true => tracing::warn!("the journal has a next segment again: intake is open"),
+            false => tracing::error!(
+                "the disk is full: intake is closed; kills, lifts and outcomes are still written"
+            ),
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Fatal> {
+        match command {
+            Command::Set(tenant, draft, answer) => self.set(tenant, *draft, answer),
+            Command::Fact { tenant, client, fact, hashes, idempotency_key, answer } => {
+                let input = FactInput { client, fact, hashes, idempotency_key };
+                self.fact(tenant, input, answer)
+            }
+            Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
+            Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
+            Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
+            Command::Keys(tenant, keys, answer) => match self.intake_of(&tenant) {
+                Err(refused) => self.refuse(answer, refused),
+                Ok(()) => {
+                    let id = self.stage(&tenant, Body::Keys(keys))?;
+                    self.later(answer, id);
+                    Ok(())
+                }
+            },
+            Command::AcceptClock(by, answer) => {
+                self.boot_offset_ms = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
+                self.leapt = false;
+                let id = self.stage(&TenantId::hub(), Body::ClockAccepted { by })?;
+                self.later(answer, id);
+                Ok(())
+            }
+            Command::Look(look) => {
+                let then = look(self);
+                self.after.push(then);
+                Ok(())
+            }
+            Command::Base(_) => Ok(()),
+        }
+    }
+
+    fn intake_of(&self, tenant: &TenantId) -> Result<(), Refused> {
+        self.intake()?;
+        if self.states.contains_key(tenant) { Ok(()) } else { Err(Refused::NoTenant) }
+    }
+
+    fn refuse<T: Send + 'static>(&mut self, answer: Answer<T>, refused: Refused) -> Result<(), Fatal> {
+        self.after.push(Box::new(move || drop(answer.send(Err(refused)))));
+        Ok(())
+    }
+
+    fn later<T: Send + 'static>(&mut self, answer: Answer<T>, value: T) {
+        self.after.push(Box::new(move || drop(answer.send(Ok(value)))));
+    }
+
+    fn set(&mut self, tenant: TenantId, draft: SetDraft, answer: Answer<SetAnswer>) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant) {
+            return self.refuse(answer, refused);
+        }
+        let Some(state) = self.states.get(&tenant) else { return self.refuse(answer, Refused::NoTenant) };
+        if let Some(seen) = state.seen(names::seen_key(&draft.upstream, &draft.iss, &draft.jti)) {
+            let same = seen.payload == draft.payload_hash;
+            self.later(answer, if same { SetAnswer::Duplicate } else { SetAnswer::Conflict });
+            return Ok(());
+        }
+        let seq = state.seq().next();
+        let txn = draft.txn.unwrap_or_else(|| names::txn(&self.journal.id().0, &tenant, seq));
+        let echo = names::echo(&txn, &draft.uri, draft.sub_id.get(), draft.event.get());
+        let route = match draft.route {
+            Route::Forward if state.went_out(echo) => Route::Echo,
+            other => other,
+        };
+        let input = SetInput {
+            upstream: draft.upstream,
+            iss: draft.iss,
+            jti: draft.jti,
+            compact: draft.compact,
+            payload_hash: draft.payload_hash,
+            uri: draft.uri,
+            sub_id: draft.sub_id,
+            event: draft.event,
+            txn: txn.clone(),
+            toe: draft.toe,
+            all_sessions: draft.all_sessions,
+            route,
+            echo,
+            names: draft.names,
+        };
+        let id = self.stage(&tenant, Body::Set(input))?;
+        self.decide(&tenant)?;
+        self.later(answer, SetAnswer::Accepted { id, txn, route });
+        Ok(())
+    }
+
+    fn fact(&mut self, tenant: TenantId, input: FactInput, answer: Answer<Done>) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant) {
+            return self.refuse(answer, refused);
+        }
+        let Some(state) = self.states.get(&tenant) else { return self.refuse(answer, Refused::NoTenant) };
+        if let Some(key) = &input.idempotency_key
+            && let Some((seq, said)) = state.idempotent(&input.client, key)
+        {
+            if said != names::fact_hash(&input.fact) {
+                return self.refuse(answer, Refused::IdempotencyKey);
+            }
+            self.later(answer, done(&tenant, seq));
+            return Ok(());
+        }
+        if let Fact::Complete { target } = &input.fact
+            && state.graph().find(target).is_none()
+        {
+            return self.refuse(answer, Refused::Unknown);
+        }
+        match state.graph().check(&input.fact, &input.client) {
+            Err(conflict) => return self.refuse(answer, conflict.into()),
+            Ok(Checked::Same) => {
+                self.later(answer, Done { no_change: true, ..done(&tenant, state.seq()) });
+                return Ok(());
+            }
+            Ok(Checked::New) => {}
+        }
+        let born = !matches!(input.fact, Fact::Complete { .. });
+        let id = self.stage(&tenant, Body::Fact(input))?;
+        let decided = self.decide(&tenant)?;
+        let born_revoked = born && decided.as_ref().is_some_and(|d| !d.1.records.is_empty());
+        self.later(answer, with_decision(done(&tenant, id.seq), decided, born_revoked));
+        Ok(())
+    }
+
+    /// A kill or a lift: works when the disk is nearly full and when the clock leapt.
+    fn act(&mut self, tenant: TenantId, kill: bool, act: Act, answer: Answer<Done>) -> Result<(), Fatal> {
+        if !self.states.contains_key(&tenant) {
+            return self.refuse(answer, Refused::NoTenant);
+        }
+        if self.journal.room() < self.room_min {
+            return self.refuse(answer, Refused::DiskFull);
+        }
+        let body = if kill { Body::Kill(act) } else { Body::Lift(act) };
+        let id = self.stage(&tenant, body)?;
+        let decided = self.decide(&tenant)?;
+        let no_change = decided.is_none();
+        let done = Done { no_change, ..with_decision(done(&tenant, id.seq), decided, false) };
+        self.later(answer, done);
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        tenant: TenantId,
+        object: Object,
+        by: String,
+        answer: Answer<EntryId>,
+    ) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object)) {
+            return self.refuse(answer, refused);
+        }
+        let id = self.stage(&tenant, Body::Put { object, by })?;
+        self.later(answer, id);
+        Ok(())
+    }
+
+    /// Whether an object holds by itself and among those that exist.
+    fn fits(&self, tenant: &TenantId, object: &Object) -> Result<(), Refused> {
+        object.check()?;
+        if object.kind().in_hub() != tenant.is_hub() {
+            return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
+        }
+        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
+        match object {
+            Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
+                Err(Refused::Unfit("the stream's client does not exist".into()))
+            }
+            Object::TokenIssuer(new) => {
+                let other = state.objects().any(
+                    |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
+                );
+                if other { taken("iss") } else { Ok(()) }
+            }
+            Object::Client(new) => {
+                let other = state.objects().any(
+                    |o| matches!(&o.object, Object::Client(c) if c.bearer_sha256 == new.bearer_sha256 && c.id != new.id),
+                );
+                if other { taken("bearer") } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(
+        &mut self,
+        tenant: TenantId,
+        kind: ObjectKind,
+        id: String,
+        by: String,
+        answer: Answer<EntryId>,
+    ) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id)) {
+            return self.refuse(answer, refused);
+        }
+        let id = self.stage(&tenant, Body::Remove { kind, id, by })?;
+        self.later(answer, id);
+        Ok(())
+    }
+
+    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<(), Refused> {
+        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        if state.object(kind, id).is_none() {
+            return Err(Refused::NoObject(kind));
+        }
+        match kind {
+            ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
+            ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
+                Err(Refused::Unfit("a stream belongs to this client".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies an entry to its state and puts it into the batch.
+    fn stage(&mut self, tenant: &TenantId, body: Body) -> Result<EntryId, Fatal> {
+        let time_ms = self.now_ms();
+        let Some(state) = self.states.get_mut(tenant) else {
+            return Err(Fatal::Fold(format!("no state for tenant {tenant}")));
+        };
+        let seq = state.seq().next();
+        let draft = Draft {
+            tenant: tenant.clone(),
+            kind: body.kind(),
+            version: VERSION,
+            time_ms,
+            payload: body.to_vec()?,
+        };
+        let entry = Stamped { seq, time_ms, body };
+        let fx = state.apply(&entry);
+        self.last_body = Some(entry.body);
+        self.last_ms = time_ms;
+        self.staged_bytes += draft.payload.len() + 200;
+        self.staged.push(draft);
+        for effect in &fx {
+            if let Effect::Tenant(new) = effect
+                && !self.states.contains_key(new)
+            {
+                self.states.insert(new.clone(), State::new(new.clone()));
+            }
+        }
+        self.effects.push((tenant.clone(), fx));
+        Ok(EntryId { tenant: tenant.clone(), seq })
+    }
+
+    /// Decides the input that was just staged; a decision is the entry right behind it.
+    fn decide(&mut self, tenant: &TenantId) -> Result<Option<(EntryId, super::entry::Decision)>, Fatal> {
+        match self.last_body.take() {
+            Some(body) => self.decide_on(tenant, &body),
+            None => Ok(None),
+        }
+    }
+
+    /// Decides an input that is the last entry of its tenant.
+    pub(super) fn decide_on(
+        &mut self,
+        tenant: &TenantId,
+        body: &Body,
+    ) -> Result<Option<(EntryId, super::entry::Decision)>, Fatal> {
+        let journal = self.journal.id();
+        let Some(state) = self.states.get(tenant) else { return Ok(None) };
+        let Some(decision) = super::decide::decide(state, &journal.0, body) else { return Ok(None) };
+        let id = self.stage(tenant, Body::Decision(decision.clone()))?;
+        Ok(Some((id, decision)))
+    }
+
+    fn stage_outcomes(&mut self, outcomes: Outcomes) -> Result<(), Fatal> {
+        let mut by_tenant: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
+        for (tenant, outcome) in outcomes {
+            if self.states.contains_key(&tenant) {
+                by_tenant.entry(tenant).or_default().push(outcome);
+            }
+        }
+        for (tenant, outcomes) in by_tenant {
+            self.stage(&tenant, Body::Outcomes(outcomes))?;
+        }
+        Ok(())
+    }
+
+    /// A `Tick` where a timer is due, and the decision on the runs whose deadline passed.
+    fn stage_ticks(&mut self) -> Result<(), Fatal> {
+        let now_ms = self.now_ms();
+        let due: Vec<TenantId> = self
+            .states
+            .iter()
+            .filter(|(_, s)| s.next_timer_ms().is_some_and(|at| at <= now_ms))
+            .map(|(t, _)| t.clone())
+            .collect();
+        for tenant in due {
+            if self.journal.room() >= self.room_min {
+                self.stage(&tenant, Body::Tick)?;
+                self.decide(&tenant)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the batch durable, then acts.
+    pub(super) fn commit(&mut self) -> Result<(), Fatal> {
+        if !self.staged.is_empty() {
+            let written = self.journal.append(&self.staged)?;
+            // A crash up to here: nobody was answered, and the batch is whole or cut.
+            self.journal.flush()?;
+            self.stats.flushes += 1;
+            self.stats.entries += self.staged.len() as u64;
+            self.stats.bytes += written.bytes;
+            self.staged.clear();
+            self.staged_bytes = 0;
+        }
+        self.parts.sink.durable(self.journal.durable_end());
+        // Behind the mark. A crash here repeats deliveries under the same names, and answers nobody twice.
+        let effects = std::mem::take(&mut self.effects);
+        self.feed_mirror(&effects);
+        for (tenant, fx) in effects {
+            self.publish(&tenant, fx);
+        }
+        for after in std::mem::take(&mut self.after) {
+            after();
+        }
+        Ok(())
+    }
+
+    fn publish(&self, tenant: &TenantId, fx: Vec<Effect>) {
+        if fx.iter().any(|e| matches!(e, Effect::Objects))
+            && let Some(state) = self.states.get(tenant)
+        {
+            self.parts.sink.objects(state);
+        }
+        if !fx.is_empty() {
+            self.parts.sink.publish(tenant, fx);
+        }
+    }
+
+    /// Publishes everything that follows from the states, at start.
+    pub fn publish_all(&self) {
+        for (tenant, state) in &self.states {
+            self.publish(tenant, state.everything());
+        }
+    }
+
+    /// Decides inputs that were left at the end of the log without their decision, at start (DESIGN 2).
+    pub fn decide_late(&mut self, undecided: Vec<(TenantId, Body)>) -> Result<(), Fatal> {
+        for (tenant, body) in undecided {
+            self.decide_on(&tenant, &body)?;
+        }
+        self.commit()
+    }
+
+    /// Gives the mirror every row: it is empty, or was of another journal.
+    pub fn mirror_everything(&mut self) {
+        let Some(mirror) = &self.parts.mirror else { return };
+        let mut rows = Vec::new();
+        for (tenant, state) in &self.states {
+            let mut dump = Vec::new();
+            state.dump(&mut dump);
+            rows.extend(
+                dump.into_iter().map(|(key, value)| (super::mirror::row_key(tenant, &key), Some(value))),
+            );
+        }
+        mirror.put(rows, self.journal.id(), self.journal.end());
+    }
+
+    fn feed_mirror(&mut self, effects: &[(TenantId, Vec<Effect>)]) {
+        let mut touched: Vec<&TenantId> = effects.iter().map(|(t, _)| t).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let mut changes = Vec::new();
+        for tenant in touched {
+            let Some(state) = self.states.get_mut(tenant) else { continue };
+            match &self.parts.mirror {
+                None => state.settle(),
+                Some(_) => {
+                    let from = changes.len();
+                    state.drain(&mut changes);
+                    for (key, _) in &mut changes[from..] {
+                        *key = super::mirror::row_key(tenant, key);
+                    }
+                }
+            }
+        }
+        if let Some(mirror) = &self.parts.mirror
+            && !changes.is_empty()
+        {
+            mirror.put(changes, self.journal.id(), self.journal.end());
+        }
+    }
+}
+
+fn done(tenant: &TenantId, seq: Seq) -> Done {
+    Done {
+        id: EntryId { tenant: tenant.clone(), seq },
+        decision: None,
+        touched: super::entry::Touched::default(),
+        no_change: false,
+        born_revoked: false,
+    }
+}
+
+fn with_decision(done: Done, decided: Option<(EntryId, super::entry::Decision)>, born_revoked: bool) -> Done {
+    match decided {
+        None => done,
+        Some((id, decision)) => Done { decision: Some(id), touched: decision.touched, born_revoked, ..done },
+    }
+}
+
+/// Hashes of a fact's aliases as the entry carries them.
+pub fn fact_hashes(key: &crate::revocation::key::SubjectKey, fact: &Fact) -> Vec<Vec<KeyHash>> {
+    fact.aliases().iter().map(|alias| key.hashes(alias)).collect()
+}

@@ -1,0 +1,351 @@
+//! The state of one tenant: what its entries add up to.
+//!
+//! Made of [`rows::Table`]s, so that the mirror, a base and the digest see the same rows. Changed by `apply`
+//! only. Indexes that follow from rows are no rows: they are built anew after loading.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::effect::{Claims, Item};
+use super::object::{Object, ObjectKind};
+use crate::lineage::graph::{Graph, Limits};
+use crate::lineage::node::NodeId;
+use crate::revocation::key::{KeyHash, Kind};
+use crate::revocation::record::Standing;
+use crate::rows::{BadRow, Change, Table};
+use crate::stream::{Stream, StreamNo};
+use crate::tenant::{Seq, TenantId};
+
+/// How this build folds. A release that folds differently raises it (DESIGN 8).
+pub const FOLD_VERSION: u16 = 1;
+/// How long a `jti` is remembered (ms of entry time).
+pub const SEEN_WINDOW_MS: i64 = 24 * 3_600_000;
+/// How many are remembered for one upstream.
+pub const SEEN_MAX: usize = 1_000_000;
+/// How many events that went out are remembered, to know an echo.
+pub const ECHOES_MAX: usize = 1_000_000;
+/// How many idempotency keys are remembered for the tenant.
+pub const IDEMPOTENCY_MAX: usize = 100_000;
+/// How many dead letters are kept for the tenant.
+pub const DEAD_LETTERS_MAX: usize = 100_000;
+
+/// An object and what the hub keeps with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// The object; a row holds it as JSON, for its members may come and go.
+    #[serde(with = "as_json")]
+    pub object: Object,
+    /// Who made or last changed it: an operator, or `file`.
+    pub by: String,
+    /// Its number within the tenant, never used again.
+    pub no: u32,
+}
+
+mod as_json {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::hub::object::Object;
+
+    pub fn serialize<S: Serializer>(object: &Object, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&serde_json::to_string(object).map_err(serde::ser::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Object, D::Error> {
+        serde_json::from_str(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A SET that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// By which upstream (its number).
+    pub upstream: u32,
+    /// When (ms since 1970).
+    pub at_ms: i64,
+    /// Its entry.
+    pub seq: Seq,
+    /// Hash of its decoded payload.
+    pub payload: KeyHash,
+}
+
+/// What waits for its time.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Timer {
+    /// A run's deadline.
+    Deadline(NodeId),
+    /// A record under this key expires.
+    Expiry(KeyHash),
+    /// A known token expired and may be forgotten.
+    Token(NodeId),
+}
+
+/// Claims that are still owed to somebody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The claims.
+    pub claims: Arc<Claims>,
+    /// To how many streams.
+    pub owed: u32,
+}
+
+/// Something a receiver refused for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Why, as told by the transmitter.
+    pub why: String,
+    /// When (ms since 1970).
+    pub at_ms: i64,
+    /// The claims that were not delivered.
+    pub claims: Claims,
+}
+
+/// What is not in a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub seq: Seq,
+    pub time_ms: i64,
+    pub next_no: u32,
+    /// The last entry was an input; its decision, if it has one, is the next entry.
+    pub undecided: bool,
+}
+
+/// The state of one tenant.
+pub struct State {
+    pub(super) tenant: TenantId,
+    pub(super) meta: Table<u8, Meta>,
+    pub(super) objects: Table<(ObjectKind, String), Stored>,
+    pub(super) seen: Table<KeyHash, Seen>,
+    pub(super) echoes: Table<KeyHash, Seq>,
+    pub(super) idempotency: Table<(String, String), (Seq, KeyHash)>,
+    pub(super) standing: Table<KeyHash, (Kind, Vec<Standing>)>,
+    pub(super) timers: Table<(i64, Timer), ()>,
+    pub(super) claims: Table<Item, Held>,
+    pub(super) owed: Table<(StreamNo, Item), ()>,
+    pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
+    pub(super) graph: Graph,
+    // built from the rows
+    pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
+    pub(super) seen_order: BTreeMap<u32, VecDeque<(Seq, i64, KeyHash)>>,
+    pub(super) echo_order: VecDeque<(Seq, KeyHash)>,
+    pub(super) idempotency_order: VecDeque<(Seq, (String, String))>,
+}
+
+impl State {
+    /// The empty state.
+    pub fn new(tenant: TenantId) -> Self {
+        let mut meta = Table::new(1);
+        meta.insert(0, Meta { next_no: 1, ..Meta::default() });
+        Self {
+            tenant,
+            meta,
+            objects: Table::new(2),
+            seen: Table::new(3),
+            echoes: Table::new(4),
+            idempotency: Table::new(5),
+            standing: Table::new(6),
+            timers: Table::new(7),
+            claims: Table::new(8),
+            owed: Table::new(9),
+            dead: Table::new(10),
+            graph: Graph::new(Limits::default()),
+            streams: BTreeMap::new(),
+            seen_order: BTreeMap::new(),
+            echo_order: VecDeque::new(),
+            idempotency_order: VecDeque::new(),
+        }
+    }
+
+    /// Whose state.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    pub(super) fn meta(&self) -> Meta {
+        self.meta.get(&0).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn meta_mut(&mut self, change: impl FnOnce(&mut Meta)) {
+        if let Some(meta) = self.meta.get_mut(&0) {
+            change(meta);
+        }
+    }
+
+    /// The last entry folded.
+    pub fn seq(&self) -> Seq {
+        self.meta.get(&0).map(|m| m.seq).unwrap_or_default()
+    }
+
+    /// The time of the last entry folded (ms since 1970).
+    pub fn time_ms(&self) -> i64 {
+        self.meta.get(&0).map_or(0, |m| m.time_ms)
+    }
+
+    /// When the next timer is due (ms since 1970).
+    pub fn next_timer_ms(&self) -> Option<i64> {
+        self.timers.iter().next().map(|((at, _), ())| *at)
+    }
+
+    /// An object.
+    pub fn object(&self, kind: ObjectKind, id: &str) -> Option<&Stored> {
+        self.objects.get(&(kind, id.to_string()))
+    }
+
+    /// All objects, by kind and id.
+    pub fn objects(&self) -> impl Iterator<Item = &Stored> {
+        self.objects.iter().map(|(_, stored)| stored)
+    }
+
+    /// Streams by number.
+    pub fn streams(&self) -> &BTreeMap<StreamNo, Arc<Stream>> {
+        &self.streams
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What stands under a key.
+    pub fn standing(&self, key: KeyHash) -> &[Standing] {
+        self.standing.get(&key).map_or(&[], |(_, list)| list.as_slice())
+    }
+
+    /// Every key with what stands under it.
+    pub fn standings(&self) -> impl Iterator<Item = (KeyHash, Kind, &[Standing])> {
+        self.standing.iter().map(|(key, (kind, list))| (*key, *kind, list.as_slice()))
+    }
+
+    /// The SET seen under a hash of (upstream, iss, jti).
+    pub fn seen(&self, key: KeyHash) -> Option<&Seen> {
+        self.seen.get(&key)
+    }
+
+    /// Whether this event already went out.
+    pub fn went_out(&self, echo: KeyHash) -> bool {
+        self.echoes.contains(&echo)
+    }
+
+    /// The entry that an idempotency key led to, and the hash of what it said.
+    pub fn idempotent(&self, client: &str, key: &str) -> Option<(Seq, KeyHash)> {
+        self.idempotency.get(&(client.to_string(), key.to_string())).copied()
+    }
+
+    /// What is owed: stream, item, claims; in order.
+    pub fn owed(&self) -> impl Iterator<Item = (StreamNo, Item, &Arc<Claims>)> {
+        self.owed.iter().filter_map(|((no, item), ())| Some((*no, *item, &self.claims.get(item)?.claims)))
+    }
+
+    /// Number of things owed.
+    pub fn owed_len(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Dead letters by stream, in order.
+    pub fn dead_letters(&self) -> impl Iterator<Item = (StreamNo, Item, &DeadLetter)> {
+        self.dead.iter().map(|((no, item), letter)| (*no, *item, letter))
+    }
+
+    /// SHA-256 over all rows: two states with the same digest are the same.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sha = Sha256::new();
+        self.meta.digest(&mut sha);
+        self.objects.digest(&mut sha);
+        self.seen.digest(&mut sha);
+        self.echoes.digest(&mut sha);
+        self.idempotency.digest(&mut sha);
+        self.standing.digest(&mut sha);
+        self.timers.digest(&mut sha);
+        self.claims.digest(&mut sha);
+        self.owed.digest(&mut sha);
+        self.dead.digest(&mut sha);
+        self.graph.digest(&mut sha);
+        sha.finalize().into()
+    }
+
+    /// Hands over the rows that changed since the last call.
+    pub fn drain(&mut self, out: &mut Vec<Change>) {
+        self.meta.drain(out);
+        self.objects.drain(out);
+        self.seen.drain(out);
+        self.echoes.drain(out);
+        self.idempotency.drain(out);
+        self.standing.drain(out);
+        self.timers.drain(out);
+        self.claims.drain(out);
+        self.owed.drain(out);
+        self.dead.drain(out);
+        self.graph.drain(out);
+    }
+
+    /// Forgets what changed: nobody mirrors this state.
+    pub fn settle(&mut self) {
+        self.meta.settle();
+        self.objects.settle();
+        self.seen.settle();
+        self.echoes.settle();
+        self.idempotency.settle();
+        self.standing.settle();
+        self.timers.settle();
+        self.claims.settle();
+        self.owed.settle();
+        self.dead.settle();
+        self.graph.settle();
+    }
+
+    /// Every row.
+    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+        self.meta.dump(out);
+        self.objects.dump(out);
+        self.seen.dump(out);
+        self.echoes.dump(out);
+        self.idempotency.dump(out);
+        self.standing.dump(out);
+        self.timers.dump(out);
+        self.claims.dump(out);
+        self.owed.dump(out);
+        self.dead.dump(out);
+        self.graph.dump(out);
+    }
+
+    /// Takes a row back in.
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), BadRow> {
+        let taken = self.meta.load(key, value)?
+            || self.objects.load(key, value)?
+            || self.seen.load(key, value)?
+            || self.echoes.load(key, value)?
+            || self.idempotency.load(key, value)?
+            || self.standing.load(key, value)?
+            || self.timers.load(key, value)?
+            || self.claims.load(key, value)?
+            || self.owed.load(key, value)?
+            || self.dead.load(key, value)?
+            || self.graph.load(key, value)?;
+        if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
+    }
+
+    /// Builds what follows from the rows, after the last [`State::load`].
+    pub fn reindex(&mut self) {
+        self.streams.clear();
+        for stored in self.objects.iter().map(|(_, s)| s) {
+            if let Object::Stream(stream) = &stored.object {
+                self.streams.insert(StreamNo(stored.no), Arc::new(stream.clone()));
+            }
+        }
+        let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
+        seen.sort_unstable();
+        self.seen_order.clear();
+        for (seq, at_ms, key, upstream) in seen {
+            self.seen_order.entry(upstream).or_default().push_back((seq, at_ms, key));
+        }
+        let mut echoes: Vec<_> = self.echoes.iter().map(|(k, seq)| (*seq, *k)).collect();
+        echoes.sort_unstable();
+        self.echo_order = echoes.into();
+        let mut keys: Vec<_> = self.idempotency.iter().map(|(k, (seq, _))| (*seq, k.clone())).collect();
+        keys.sort();
+        self.idempotency_order = keys.into();
+        self.graph.reindex();
+    }
+}

@@ -1,0 +1,132 @@
+//! What is dead: a node's own ends, and those of what stands above it.
+//!
+//! In the flow: `hub::apply` puts and takes back ends as decisions say, and asks after each fact whether what
+//! it told of was born dead. A dead ancestor is found by walking up, so that ending a root is one change.
+//! Never ends anything by itself and never reads a clock.
+
+use std::collections::BTreeSet;
+
+use super::graph::Graph;
+use super::node::{Body, Class, End, How, LinkKind, NodeId};
+
+/// Most nodes that a walk up looks at. A node so entangled counts as far as it was seen.
+const UP_MAX: usize = 10_000;
+
+impl Graph {
+    /// Puts an end; `false` if it was there already or there is no such node.
+    pub fn end(&mut self, id: NodeId, end: End) -> bool {
+        let known = self.node(id).is_none_or(|node| node.ends.iter().any(|old| old.how == end.how));
+        !known && self.node_mut(id).is_some_and(|node| node.put_end(end))
+    }
+
+    /// Takes an end of this kind back.
+    pub fn revive(&mut self, id: NodeId, how: How) -> bool {
+        let known = self.node(id).is_some_and(|node| node.ends.iter().any(|end| end.how == how));
+        if known && let Some(node) = self.node_mut(id) {
+            node.ends.retain(|end| end.how != how);
+        }
+        known
+    }
+
+    /// Every end that a node has itself or inherits, nearest first, one per kind: whose, and which.
+    pub fn ends_over(&self, id: NodeId) -> Vec<(NodeId, End)> {
+        let (mut seen, mut queue, mut at) = (BTreeSet::from([(id, true)]), vec![(id, true)], 0);
+        let mut out: Vec<(NodeId, End)> = vec![];
+        while let Some(&(here, logout_counts)) = queue.get(at) {
+            at += 1;
+            for end in self.node(here).map_or(&[][..], |node| &node.ends) {
+                if (logout_counts || end.how != How::LoggedOut) && out.iter().all(|(_, e)| e.how != end.how) {
+                    out.push((here, *end));
+                }
+            }
+            for (kind, above) in self.above(here) {
+                let counts = kind != LinkKind::LaunchedFrom || self.is_interactive(here);
+                if kind.cascades() && queue.len() < UP_MAX && seen.insert((above, counts)) {
+                    queue.push((above, counts));
+                }
+            }
+        }
+        out
+    }
+
+    /// The strongest end that a node has itself or inherits.
+    pub fn is_dead(&self, id: NodeId) -> Option<End> {
+        self.ends_over(id).into_iter().map(|(_, end)| end).max_by_key(|end| end.how)
+    }
+
+    /// Whether anybody but `except` stops a node in this way, itself or from above.
+    pub fn is_stopped_by_other(&self, id: NodeId, how: How, except: &[(NodeId, Class)]) -> bool {
+        let stops = |id: &NodeId| {
+            let own = self.node(*id).is_some_and(|node| node.ends.iter().any(|end| end.how == how));
+            own && except.iter().all(|(other, _)| other != id)
+        };
+        stops(&id) || self.ancestors(id).iter().any(stops)
+    }
+
+    /// Whether a person sits in front of this run.
+    pub fn is_interactive(&self, id: NodeId) -> bool {
+        matches!(self.node(id).map(|node| &node.body), Some(Body::Run { interactive: true, .. }))
+    }
+
+    /// When the node's last token can be minted or dies by itself (ms since 1970): a run's deadline, a token's
+    /// expiry.
+    pub fn lasts_until_ms(&self, id: NodeId) -> Option<i64> {
+        match self.node(id)?.body {
+            Body::Run { deadline_ms, .. } => Some(deadline_ms),
+            Body::Token { exp_s, .. } => Some(exp_s.saturating_mul(1000)),
+            _ => None,
+        }
+    }
+
+    /// Takes at most `bound` nodes out of memory that were over before `before_ms` (ms since 1970) and below
+    /// which nothing hangs: tokens and runs, the lowest first, and sessions that only they kept. What a hold
+    /// stops that may be taken back stays. Repeat while something comes back.
+    pub fn forget_dead(&mut self, before_ms: i64, bound: usize) -> Vec<NodeId> {
+        let over: Vec<NodeId> = self
+            .nodes()
+            .filter(|(id, _)| self.is_forgettable(*id, before_ms))
+            .map(|(id, _)| id)
+            .take(bound)
+            .collect();
+        let mut gone = vec![];
+        for id in over {
+            let sessions: Vec<NodeId> = self.above_by(id, LinkKind::LaunchedFrom).collect();
+            self.take_node(id);
+            gone.push(id);
+            for session in sessions {
+                let alone = self.below(session).next().is_none() && self.above(session).next().is_none();
+                if alone && self.node(session).is_some_and(|node| node.ends.is_empty()) {
+                    self.take_node(session);
+                    gone.push(session);
+                }
+            }
+        }
+        gone
+    }
+
+    /// Takes one node out of memory if it was over before `before_ms` (ms since 1970) and nothing hangs below it.
+    pub fn forget(&mut self, id: NodeId, before_ms: i64) -> bool {
+        let over = self.is_forgettable(id, before_ms);
+        if over {
+            self.take_node(id);
+        }
+        over
+    }
+
+    fn is_forgettable(&self, id: NodeId, before_ms: i64) -> bool {
+        let Some(node) = self.node(id) else { return false };
+        if !matches!(node.class, Class::Run | Class::Token | Class::Session) {
+            return false;
+        }
+        if node.ends.iter().any(|end| end.how.is_reversible()) || self.below(id).next().is_some() {
+            return false;
+        }
+        let ended = |id| {
+            let ends = self.node(id).map_or(&[][..], |node| &node.ends);
+            ends.iter().any(|end| !end.how.is_reversible() && end.at_ms < before_ms)
+        };
+        ended(id)
+            || self.lasts_until_ms(id).is_some_and(|until| until < before_ms)
+            || self.above_by(id, LinkKind::Minted).any(ended)
+    }
+}

@@ -1,0 +1,15 @@
+//! What is owed to whom, and when it is tried again.
+//!
+//! In the flow: effects behind the durable mark come in ([`queues::Outbox`]), `transmitter` takes items out
+//! and says how they went, outcomes leave for the next batch ([`outcomes::Outcomes`]). Runtime only: it is
+//! rebuilt from the state by the same effects at start. Never knows the journal, a key, or HTTP.
+
+pub mod attempts;
+pub mod job;
+pub mod lanes;
+pub mod names;
+pub mod outcomes;
+pub mod pace;
+pub mod queue;
+pub mod queues;
+pub mod shelf;

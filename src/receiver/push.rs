@@ -1,0 +1,235 @@
+//! RFC 8935 push, receiving side: one path per upstream.
+//!
+//! Authenticate, limit, verify, judge authority, journal; 202 means durable. Errors are RFC 8935, 2.3; general HTTP
+//! problems are plain statuses (the receiver decision table). Refusals are operational events, not entries.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::auth;
+use crate::clock::SharedClock;
+use crate::hub::command::{Refused, SetAnswer, SetDraft};
+use crate::hub::entry::{Named, Route};
+use crate::hub::object::Upstream;
+use crate::hub::sequencer::Hub;
+use crate::hub::view::Views;
+use crate::jose::keyset::KeySet;
+use crate::keys::Keys;
+use crate::lineage::alias::Alias;
+use crate::operations::Operations;
+use crate::receiver::authority;
+use crate::receiver::issuers::Issuers;
+use crate::receiver::metrics::Metrics;
+use crate::revocation::key::{KeyHash, SubjectKey};
+use crate::set::reject::{ErrCode, Reject};
+use crate::set::verify::{Policy, VerifiedSet, verify};
+use crate::tenant::TenantId;
+
+/// What the door answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// 202, empty.
+    Accepted,
+    /// 400 with `err` and `description`.
+    Rejected(ErrCode, &'static str),
+    /// A plain HTTP status: 404, 413, 415.
+    Status(StatusCode),
+    /// 429 or 503 with `Retry-After` (s).
+    Later(StatusCode, u64),
+}
+
+/// What the door needs.
+pub struct Door {
+    /// Where accepted SETs go.
+    pub hub: Hub,
+    /// Upstreams.
+    pub views: Arc<Views>,
+    /// Their keys.
+    pub issuers: Issuers,
+    /// Our keys: subject keys.
+    pub keys: Arc<Keys>,
+    /// Rates per upstream.
+    pub rate: auth::rate::Rate<(TenantId, String)>,
+    /// What was refused.
+    pub operations: Arc<Operations>,
+    /// What was counted.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: SharedClock,
+    /// Every `iss` that begins so is this hub's own.
+    pub own_issuer_prefix: String,
+    /// Largest SET, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Door {
+    /// Receives one request.
+    pub async fn receive(&self, tenant: &TenantId, id: &str, headers: &HeaderMap, body: &[u8]) -> Pushed {
+        let known = self.views.of(tenant).and_then(|view| view.upstreams.get(id).cloned());
+        let Some(upstream) = known else { return Pushed::Status(StatusCode::NOT_FOUND) };
+        let answer = self.judge(tenant, &upstream, headers, body).await;
+        self.metrics.received(tenant, id, outcome(&answer));
+        let what = match &answer {
+            Pushed::Accepted => return answer,
+            Pushed::Rejected(err, description) => format!("{}: {description}", err.as_str()),
+            Pushed::Status(status) | Pushed::Later(status, _) => format!("answered {status}"),
+        };
+        self.operations.note(tenant.as_str(), "set_rejected", id, &what, body.len());
+        answer
+    }
+
+    async fn judge(
+        &self,
+        tenant: &TenantId,
+        upstream: &Arc<Upstream>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Pushed {
+        if let Some(hash) = &upstream.bearer_sha256
+            && !auth::bearer(headers).is_ok_and(|b| crate::keys::secret_matches(hash, b))
+        {
+            return Pushed::Rejected(
+                ErrCode::AuthenticationFailed,
+                "the transmitter could not be authenticated",
+            );
+        }
+        let who = (tenant.clone(), upstream.id.clone());
+        if let Err(too_many) = self.rate.take(&who, upstream.authority.rate_per_s, self.clock.boot_ms()) {
+            return Pushed::Later(StatusCode::TOO_MANY_REQUESTS, too_many.retry_after_s());
+        }
+        if !is_secevent(headers) {
+            return Pushed::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        if body.len() > self.max_bytes {
+            return Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let set = match self.verify(tenant, upstream, body).await {
+            Ok(set) => set,
+            Err(pushed) => return pushed,
+        };
+        self.accept(tenant, upstream, set).await
+    }
+
+    /// Verifies with the keys at hand, and once more with fresh ones where the `kid` is unknown.
+    async fn verify(
+        &self,
+        tenant: &TenantId,
+        upstream: &Upstream,
+        body: &[u8],
+    ) -> Result<VerifiedSet, Pushed> {
+        let later = |_| Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 5);
+        let remote = self.issuers.of(tenant, upstream).map_err(later)?;
+        let keys = remote.keys().await.map_err(later)?;
+        self.issuers.keep_evidence(&self.hub, tenant, &upstream.id, &remote).await;
+        let reject = match self.verify_with(upstream, body, &keys) {
+            Ok(set) => return Ok(set),
+            Err(reject) => reject,
+        };
+        if !reject.retry_with_fresh_keys {
+            return Err(rejected(&reject));
+        }
+        let fresh = remote.refetch_for_unknown_kid().await.map_err(later)?;
+        self.issuers.keep_evidence(&self.hub, tenant, &upstream.id, &remote).await;
+        self.verify_with(upstream, body, &fresh).map_err(|reject| rejected(&reject))
+    }
+
+    fn verify_with(&self, upstream: &Upstream, body: &[u8], keys: &KeySet) -> Result<VerifiedSet, Reject> {
+        let policy = Policy {
+            iss: &upstream.iss,
+            aud: &upstream.aud,
+            algs: &upstream.algs,
+            dialect: upstream.dialect,
+            own_issuer_prefix: &self.own_issuer_prefix,
+            clock_tolerance_s: 300,
+            now_s: self.clock.wall_ms() / 1000,
+            max_bytes: self.max_bytes,
+        };
+        verify(body, &policy, keys)
+    }
+
+    async fn accept(&self, tenant: &TenantId, upstream: &Upstream, set: VerifiedSet) -> Pushed {
+        let Ok(own) = self.keys.tenant(tenant) else {
+            return Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 5);
+        };
+        let Some(draft) = draft(upstream, &set, own.subject_key()) else {
+            return Pushed::Rejected(ErrCode::InvalidRequest, "the SET is not valid JSON");
+        };
+        match self.hub.set(tenant, draft).await {
+            Ok(SetAnswer::Accepted { id, txn, route }) => {
+                self.metrics.routed(tenant, route);
+                tracing::info!(%tenant, upstream = upstream.id, %id, txn, ?route, "SET accepted");
+                if route == Route::Beyond {
+                    let what = "the SET lies beyond the upstream's authority: kept, no effect";
+                    self.operations.note(
+                        tenant.as_str(),
+                        "beyond_authority",
+                        &upstream.id,
+                        what,
+                        set.compact().len(),
+                    );
+                }
+                Pushed::Accepted
+            }
+            Ok(SetAnswer::Duplicate) => Pushed::Accepted,
+            Ok(SetAnswer::Conflict) => {
+                Pushed::Rejected(ErrCode::InvalidRequest, "this jti was received before with another payload")
+            }
+            Err(Refused::Busy) => Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 1),
+            Err(Refused::TooLarge) => Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE),
+            Err(_) => Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 10),
+        }
+    }
+}
+
+fn rejected(reject: &Reject) -> Pushed {
+    Pushed::Rejected(reject.err, reject.description)
+}
+
+fn outcome(answer: &Pushed) -> &'static str {
+    match answer {
+        Pushed::Accepted => "accepted",
+        Pushed::Rejected(err, _) => err.as_str(),
+        Pushed::Status(_) => "status",
+        Pushed::Later(..) => "later",
+    }
+}
+
+/// RFC 8935, 2.1: `application/secevent+jwt`, without case, parameters ignored.
+fn is_secevent(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let essence = value.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/secevent+jwt")
+}
+
+/// What the sequencer needs of a verified SET; `None` where its verbatim parts are no JSON, which verification
+/// has ruled out.
+fn draft(upstream: &Upstream, set: &VerifiedSet, key: &SubjectKey) -> Option<SetDraft> {
+    let claims = set.claims();
+    let names: Vec<Alias> = crate::lineage::subject::names_in(&claims.sub_id, &claims.iss);
+    let within = authority::allows_type(&upstream.authority, &claims.event.uri)
+        && authority::allows_names(&upstream.authority, names.iter());
+    let route = match () {
+        () if claims.event.event_type.is_control() => Route::Control,
+        () if within => Route::Forward,
+        () => Route::Beyond,
+    };
+    let named = |alias: Alias| Named { hashes: key.hashes(&alias), alias };
+    let mut payload_hash = KeyHash([0; 16]);
+    payload_hash.0.copy_from_slice(&set.payload_hash()[..16]);
+    Some(SetDraft {
+        upstream: upstream.id.clone(),
+        iss: claims.iss.clone(),
+        jti: claims.jti.clone(),
+        compact: set.compact().to_string(),
+        payload_hash,
+        uri: claims.event.uri.clone(),
+        sub_id: serde_json::value::RawValue::from_string(claims.sub_id_json.clone()).ok()?,
+        event: serde_json::value::RawValue::from_string(claims.event_json.clone()).ok()?,
+        txn: claims.txn.clone(),
+        toe: claims.toe,
+        all_sessions: claims.all_sessions,
+        route,
+        names: names.into_iter().map(named).collect(),
+    })
+}

@@ -1,0 +1,187 @@
+//! Tables whose changes are remembered as rows.
+//!
+//! Ground floor. The state of a tenant is made of these: each change leaves a dirty key behind, so that
+//! the mirror writes what changed, a base writes everything, and a digest can be taken of the whole, all
+//! with one encoding. Iteration is in key order: no hash-map order ever reaches a decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeBounds;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+/// A row could not be read: it was written by another fold version, or the store is damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("a state row of table {table} cannot be read")]
+pub struct BadRow {
+    /// The table's tag.
+    pub table: u8,
+}
+
+/// One changed row: its key, and its value or `None` where it was removed.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// An ordered table that remembers which of its rows changed.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    tag: u8,
+    map: BTreeMap<K, V>,
+    dirty: BTreeSet<K>,
+}
+
+impl<K, V> Table<K, V>
+where
+    K: Ord + Clone + Serialize + DeserializeOwned,
+    V: Serialize + DeserializeOwned,
+{
+    /// An empty table. `tag` tells its rows apart from those of other tables.
+    pub fn new(tag: u8) -> Self {
+        Self { tag, map: BTreeMap::new(), dirty: BTreeSet::new() }
+    }
+
+    /// The row under `key`.
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.map.get(key)
+    }
+
+    /// The row under `key`, to be changed: it counts as changed from here on.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let row = self.map.get_mut(key)?;
+        self.dirty.insert(key.clone());
+        Some(row)
+    }
+
+    /// Puts a row, and returns the one that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.dirty.insert(key.clone());
+        self.map.insert(key, value)
+    }
+
+    /// Takes a row out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let row = self.map.remove(key)?;
+        self.dirty.insert(key.clone());
+        Some(row)
+    }
+
+    /// Whether there is such a row.
+    pub fn contains(&self, key: &K) -> bool {
+        self.map.contains_key(key)
+    }
+
+    /// All rows in key order.
+    pub fn iter(&self) -> std::collections::btree_map::Iter<'_, K, V> {
+        self.map.iter()
+    }
+
+    /// The rows of a range in key order.
+    pub fn range<R: RangeBounds<K>>(&self, range: R) -> std::collections::btree_map::Range<'_, K, V> {
+        self.map.range(range)
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether the table has no row.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    fn row_key(&self, key: &K) -> Vec<u8> {
+        // Encoding keys and rows of our own types cannot fail; an empty key would show in the digest.
+        postcard::to_extend(key, vec![self.tag]).unwrap_or_default()
+    }
+
+    fn row_value(value: &V) -> Vec<u8> {
+        postcard::to_stdvec(value).unwrap_or_default()
+    }
+
+    /// Hands over what changed since the last call.
+    pub fn drain(&mut self, out: &mut Vec<Change>) {
+        for key in std::mem::take(&mut self.dirty) {
+            let value = self.map.get(&key).map(Self::row_value);
+            out.push((self.row_key(&key), value));
+        }
+    }
+
+    /// Forgets what changed: the rows were just loaded, or nobody mirrors them.
+    pub fn settle(&mut self) {
+        self.dirty.clear();
+    }
+
+    /// Every row, in order.
+    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+        out.extend(self.map.iter().map(|(k, v)| (self.row_key(k), Self::row_value(v))));
+    }
+
+    /// Feeds every row into a digest.
+    pub fn digest(&self, sha: &mut Sha256) {
+        for (key, value) in &self.map {
+            for part in [self.row_key(key), Self::row_value(value)] {
+                sha.update((part.len() as u64).to_be_bytes());
+                sha.update(part);
+            }
+        }
+    }
+
+    /// Takes a row back in; `false` if it belongs to another table.
+    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
+        let Some((tag, key)) = key.split_first() else { return Err(BadRow { table: self.tag }) };
+        if *tag != self.tag {
+            return Ok(false);
+        }
+        let bad = |_| BadRow { table: self.tag };
+        self.map.insert(postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?);
+        Ok(true)
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a Table<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = std::collections::btree_map::Iter<'a, K, V>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.map.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_and_changes_are_told_once() {
+        let mut t: Table<(u32, String), i64> = Table::new(7);
+        t.insert((1, "a".into()), -5);
+        t.insert((2, "b".into()), 6);
+        t.remove(&(2, "b".into()));
+        let mut changes = vec![];
+        t.drain(&mut changes);
+        assert_eq!(changes.len(), 2);
+        assert!(changes[1].1.is_none());
+        let mut again = vec![];
+        t.drain(&mut again);
+        assert!(again.is_empty());
+
+        let mut rows = vec![];
+        t.dump(&mut rows);
+        let mut back: Table<(u32, String), i64> = Table::new(7);
+        assert!(back.load(&rows[0].0, &rows[0].1).unwrap());
+        assert_eq!(back.get(&(1, "a".to_string())), Some(&-5));
+        let sum = |t: &Table<(u32, String), i64>| {
+            let mut sha = Sha256::new();
+            t.digest(&mut sha);
+            sha.finalize()
+        };
+        assert_eq!(sum(&t), sum(&back));
+        back.insert((1, "a".into()), -6);
+        assert_ne!(sum(&t), sum(&back));
+        assert!(!Table::<u8, u8>::new(8).load(&rows[0].0, &rows[0].1).unwrap());
+        assert!(back.load(&[7], &[]).is_err());
+    }
+}

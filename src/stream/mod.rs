@@ -1,0 +1,155 @@
+//! An SSF stream: who wants which events, and how they reach him.
+//!
+//! In the flow: `hub` matches a signal against streams when it is folded, `outbox` owes it, `transmitter`
+//! delivers it. Holds configuration and matching only; never a queue, never a secret.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::alg::Alg;
+
+/// A stream's number within its tenant: small, never used again, what the journal and queues hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamNo(pub u32);
+
+/// The delivery method URNs of SSF 1.0, 6.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Method {
+    /// RFC 8935: the hub posts.
+    #[serde(rename = "urn:ietf:rfc:8935", alias = "push")]
+    Push,
+    /// RFC 8936: the receiver asks.
+    #[serde(rename = "urn:ietf:rfc:8936", alias = "poll")]
+    Poll,
+}
+
+/// One stream's configuration, as it is journaled (SSF 1.0, 8.1.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// `stream_id`: 1 to 64 characters of `A-Za-z0-9._-`.
+    pub stream_id: String,
+    /// The client that may poll it; also whose stream it is.
+    pub client: String,
+    /// How SETs travel.
+    pub method: Method,
+    /// Push only: where to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+    /// Push only: the id of the secret in `keys/` whose value is sent as `Authorization`, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_secret: Option<String>,
+    /// `aud` of every SET on it; at least one.
+    pub aud: Vec<String>,
+    /// Event type URIs wanted; `*` wants all.
+    pub events_requested: Vec<String>,
+    /// Whether events that the lineage graph adds are sent too (DESIGN, Doors).
+    #[serde(default)]
+    pub derived: bool,
+    /// What its SETs are signed with.
+    #[serde(default = "default_alg")]
+    pub alg: Alg,
+}
+
+fn default_alg() -> Alg {
+    Alg::RS256
+}
+
+/// Why a stream's configuration is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// The id has other characters or another length.
+    #[error("stream_id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`")]
+    Id,
+    /// No audience.
+    #[error("aud must name at least one audience")]
+    NoAudience,
+    /// No events.
+    #[error("events_requested must name at least one event type URI, or `*`")]
+    NoEvents,
+    /// Push without a place to push to, or poll with one.
+    #[error("endpoint_url belongs to push, and only to push")]
+    Endpoint,
+    /// An algorithm that streams are not signed with.
+    #[error("a stream is signed with RS256 or ES256")]
+    Alg,
+}
+
+impl Stream {
+    /// Checks the configuration by itself.
+    pub fn check(&self) -> Result<(), Error> {
+        if !is_id(&self.stream_id) {
+            return Err(Error::Id);
+        }
+        if self.aud.is_empty() || self.aud.iter().any(String::is_empty) {
+            return Err(Error::NoAudience);
+        }
+        if self.events_requested.is_empty() {
+            return Err(Error::NoEvents);
+        }
+        if self.endpoint_url.is_some() != (self.method == Method::Push) {
+            return Err(Error::Endpoint);
+        }
+        if !matches!(self.alg, Alg::RS256 | Alg::ES256) {
+            return Err(Error::Alg);
+        }
+        Ok(())
+    }
+
+    /// Whether events of this type are wanted.
+    pub fn wants(&self, uri: &str) -> bool {
+        self.events_requested.iter().any(|e| e == "*" || e == uri)
+    }
+
+    /// The audience as it enters derived names: sorted, as a JSON array (DESIGN 5).
+    pub fn aud_json(&self) -> String {
+        let mut aud = self.aud.clone();
+        aud.sort();
+        serde_json::Value::from(aud).to_string()
+    }
+}
+
+/// Whether `s` can name an object of a tenant in a URL and in a file name.
+pub fn is_id(s: &str) -> bool {
+    (1..=64).contains(&s.len())
+        && !s.starts_with('.')
+        && s.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream() -> Stream {
+        Stream {
+            stream_id: "s1".into(),
+            client: "c".into(),
+            method: Method::Push,
+            endpoint_url: Some("https://r.example/".into()),
+            authorization_secret: None,
+            aud: vec!["b".into(), "a".into()],
+            events_requested: vec!["u:1".into()],
+            derived: false,
+            alg: Alg::RS256,
+        }
+    }
+
+    #[test]
+    fn checks_and_matches() {
+        let good = stream();
+        assert_eq!(good.check(), Ok(()));
+        assert!(good.wants("u:1") && !good.wants("u:2"));
+        assert!(Stream { events_requested: vec!["*".into()], ..stream() }.wants("u:2"));
+        assert_eq!(good.aud_json(), r#"["a","b"]"#);
+        let cases = [
+            (Stream { stream_id: "../x".into(), ..stream() }, Error::Id),
+            (Stream { aud: vec![], ..stream() }, Error::NoAudience),
+            (Stream { events_requested: vec![], ..stream() }, Error::NoEvents),
+            (Stream { method: Method::Poll, ..stream() }, Error::Endpoint),
+            (Stream { alg: Alg::EdDSA, ..stream() }, Error::Alg),
+        ];
+        for (bad, want) in cases {
+            assert_eq!(bad.check(), Err(want));
+        }
+    }
+}

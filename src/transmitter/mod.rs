@@ -1,0 +1,25 @@
+//! How SETs go out: named and signed, pushed (RFC 8935) or polled (RFC 8936).
+//!
+//! In the flow: behind `outbox`, the last part of the hub that a SET meets. What comes back is the
+//! receiver's acknowledgement, told as an outcome. Never decides what is owed, never touches the journal.
+
+pub mod answer;
+pub mod config;
+pub mod credential;
+pub mod issue;
+pub mod metrics;
+pub mod poll;
+#[cfg(feature = "kafka")]
+pub mod projection;
+pub mod push;
+pub mod request;
+pub mod signed;
+pub mod signer;
+pub mod waiting;
+
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod poll_tests;
+#[cfg(test)]
+mod push_tests;

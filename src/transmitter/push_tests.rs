@@ -1,0 +1,274 @@
+//! Push delivery against a fake receiver on loopback.
+
+use std::time::Duration;
+
+use super::config::Config;
+use super::peer::{Receiver, Reply, Rig, made, owed, payload, quick, stream, until};
+use crate::hub::effect::Effect;
+use crate::hub::entry::Fate::{Delivered, GaveUp};
+use crate::jose::{Alg, KeySet, verify_compact};
+use crate::stream::{Stream, StreamNo};
+
+fn ok() -> Reply {
+    Reply::status(202)
+}
+
+fn json_400(body: &'static str) -> Reply {
+    Reply { body, ..Reply::status(400) }
+}
+
+#[tokio::test]
+async fn one_post_per_set_as_rfc_8935_says() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| ok()).await);
+    rig.keys.put_secret(&rig.tenant, "s2.push", "Custom abc:def==").unwrap();
+    let secret = Some("s2.push".to_string());
+    let with_secret = Stream { authorization_secret: secret, ..stream(2, "b", Some(&receiver.url)) };
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url))), made(2, with_secret)]);
+    rig.publish(&[owed(1, 10, 1), owed(2, 10, 1)]);
+    rig.push(quick());
+    until("both delivered", || rig.heard.len() == 2).await;
+    let keys = KeySet::parse(rig.keys.tenant(&rig.tenant).unwrap().jwks().unwrap().as_bytes()).unwrap();
+    for seen in receiver.seen() {
+        assert_eq!(seen.method, "POST");
+        assert_eq!(seen.headers["content-type"], "application/secevent+jwt");
+        assert_eq!(seen.headers["accept"], "application/json");
+        let (header, _) = verify_compact(seen.body.as_bytes(), &keys, &[Alg::ES256], 10_000).unwrap();
+        assert_eq!(header.typ.as_deref(), Some("secevent+jwt"));
+        let claims = payload(&seen.body);
+        let authorization = seen.headers.get("authorization").map(|v| v.to_str().unwrap());
+        match claims["aud"].as_str().unwrap() {
+            "a" => assert_eq!(authorization, None),
+            _ => assert_eq!(authorization, Some("Custom abc:def==")),
+        }
+        assert_eq!(claims["iss"], "http://127.0.0.1:1/t/default");
+        assert_eq!((&claims["txn"], &claims["iat"]), (&"txn-10".into(), &1_700_000_000.into()));
+        assert!(claims.get("sub").is_none() && claims.get("exp").is_none());
+    }
+    let none = String::new();
+    assert_eq!(rig.heard.list(), [(1, 10, Delivered, none.clone()), (2, 10, Delivered, none)]);
+    assert_eq!(rig.outbox.by_id(&rig.tenant, "s1").unwrap().depth(), 0);
+}
+
+#[tokio::test]
+async fn order_holds_per_subject_across_retries_and_others_go_on() {
+    let receiver = Receiver::start(|s| if s.n == 10 && s.try_no <= 2 { Reply::status(503) } else { ok() });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    rig.publish(&[owed(1, 10, 1), owed(1, 11, 1), owed(1, 20, 2), owed(1, 12, 1), owed(1, 21, 2)]);
+    rig.push(quick());
+    until("all delivered", || rig.heard.len() == 5).await;
+    let order = receiver.order();
+    let of = |from: u64| order.iter().copied().filter(|n| n / 10 == from).collect::<Vec<_>>();
+    assert_eq!(of(1), [10, 10, 10, 11, 12]);
+    assert_eq!(of(2), [20, 21]);
+    let place = |n: u64| order.iter().position(|x| *x == n).unwrap();
+    assert!(place(21) < place(11), "subject 2 did not wait for subject 1: {order:?}");
+    let tries: Vec<_> = receiver.seen().into_iter().filter(|s| s.n == 10).collect();
+    assert!(tries.iter().all(|s| s.jti == tries[0].jti && s.body == tries[0].body), "same bytes each time");
+    let gaps = [tries[1].at - tries[0].at, tries[2].at - tries[1].at];
+    assert!(gaps[0] >= Duration::from_millis(29) && gaps[1] >= Duration::from_millis(59), "{gaps:?}");
+    let ring = rig.outbox.by_id(&rig.tenant, "s1").unwrap().attempts.list();
+    assert_eq!(ring.len(), 7);
+    let failed: Vec<_> = ring.iter().filter_map(|a| a.error.as_deref()).collect();
+    assert_eq!(failed, ["http_503", "http_503"]);
+}
+
+#[tokio::test]
+async fn what_the_set_itself_is_refused_for_is_a_dead_letter_at_once() {
+    let receiver = Receiver::start(|s| match s.n {
+        10 => json_400(r#"{"err":"invalid_request","description":"x"}"#),
+        20 => json_400("<html>bad</html>"),
+        30 => json_400(r#"{"err":"$(reboot)","description":"x"}"#),
+        _ => ok(),
+    });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    rig.publish(&[owed(1, 10, 1), owed(1, 11, 1), owed(1, 20, 2), owed(1, 30, 3)]);
+    rig.push(quick());
+    until("all over", || rig.heard.len() == 4).await;
+    let want = [
+        (1, 10, GaveUp, "invalid_request".to_string()),
+        (1, 11, Delivered, String::new()),
+        (1, 20, GaveUp, "http_400".into()),
+        (1, 30, GaveUp, "$(reboot)".into()),
+    ];
+    assert_eq!(rig.heard.list(), want);
+    assert_eq!(receiver.seen().len(), 4, "no blind retry");
+}
+
+#[tokio::test]
+async fn refused_credentials_and_wrong_places_are_tried_a_few_times() {
+    let receiver = Receiver::start(|s| match s.n {
+        10 => Reply::status(401),
+        20 => json_400(r#"{"err":"access_denied","description":"x"}"#),
+        30 => Reply::status(404),
+        40 => Reply { headers: vec![("location", "/elsewhere".into())], ..Reply::status(307) },
+        _ => ok(),
+    });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    rig.publish(&[owed(1, 10, 1), owed(1, 20, 2), owed(1, 30, 3), owed(1, 40, 4), owed(1, 50, 5)]);
+    rig.push(quick());
+    until("all over", || rig.heard.len() == 5).await;
+    let fates: Vec<_> = rig.heard.list().into_iter().map(|(_, n, fate, why)| (n, fate, why)).collect();
+    let want = [
+        (10, GaveUp, "http_401".to_string()),
+        (20, GaveUp, "access_denied".into()),
+        (30, GaveUp, "http_404".into()),
+        (40, GaveUp, "http_307".into()),
+        (50, Delivered, String::new()),
+    ];
+    assert_eq!(fates, want);
+    let tries = |n: u64| receiver.order().iter().filter(|x| **x == n).count();
+    assert_eq!([10, 20, 30, 40, 50].map(tries), [3, 3, 2, 2, 1]);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let later = || Reply { headers: vec![("retry-after", "1".into())], ..Reply::status(429) };
+    let receiver = Receiver::start(move |s| if s.try_no == 1 { later() } else { ok() });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url))), owed(1, 10, 1)]);
+    rig.push(quick());
+    until("delivered", || rig.heard.len() == 1).await;
+    let seen = receiver.seen();
+    assert!(seen[1].at - seen[0].at >= Duration::from_millis(999), "{:?}", seen[1].at - seen[0].at);
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_or_is_not_there_is_tried_again() {
+    let hang = || Reply { delay_ms: 60_000, ..ok() };
+    let receiver = Receiver::start(move |s| if s.try_no == 1 { hang() } else { ok() });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", listener.local_addr().unwrap())
+    };
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url))), made(2, stream(2, "b", Some(&nobody)))]);
+    rig.publish(&[owed(1, 10, 1), owed(2, 20, 1)]);
+    rig.push(Config { push_timeout_ms: 100, ..quick() });
+    until("delivered", || rig.heard.len() == 1).await;
+    let error = |id: &str| rig.outbox.by_id(&rig.tenant, id).unwrap().attempts.list()[0].error.clone();
+    assert_eq!((error("s1").as_deref(), error("s2").as_deref()), (Some("timeout"), Some("connect")));
+    assert_eq!(rig.outbox.by_id(&rig.tenant, "s2").unwrap().depth(), 1, "still owed");
+}
+
+#[tokio::test]
+async fn a_changed_stream_is_tried_at_once_and_a_removed_one_ends() {
+    let (bad, good) = (Receiver::start(|_| Reply::status(500)).await, Receiver::start(|_| ok()).await);
+    let rig = Rig::new();
+    let slow = Config {
+        retry: crate::outbox::pace::Config { retry_delays_ms: vec![600_000], ..quick().retry },
+        ..quick()
+    };
+    rig.publish(&[made(1, stream(1, "a", Some(&bad.url))), owed(1, 10, 1)]);
+    rig.push(slow);
+    until("tried", || bad.seen().len() == 1).await;
+    rig.publish(&[made(1, stream(1, "a", Some(&good.url)))]);
+    until("delivered elsewhere", || rig.heard.len() == 1).await;
+    rig.publish(&[Effect::Stream { no: StreamNo(1), stream: None }, owed(1, 11, 1)]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!((good.seen().len(), bad.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_missing_secret_sends_nothing() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| ok()).await);
+    let secret = Some("gone".to_string());
+    let with_secret = Stream { authorization_secret: secret, ..stream(1, "a", Some(&receiver.url)) };
+    rig.publish(&[made(1, with_secret), owed(1, 10, 1)]);
+    rig.push(quick());
+    until("tried", || !rig.outbox.by_id(&rig.tenant, "s1").unwrap().attempts.list().is_empty()).await;
+    assert!(receiver.seen().is_empty());
+    rig.keys.put_secret(&rig.tenant, "gone", "Bearer back").unwrap();
+    until("delivered", || rig.heard.len() == 1).await;
+    assert_eq!(receiver.seen()[0].headers["authorization"], "Bearer back");
+}
+
+#[tokio::test]
+async fn posts_in_flight_are_bounded_and_shutdown_waits_for_them() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| Reply { delay_ms: 60, ..ok() }).await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    let many: Vec<_> = (0..40).map(|n| owed(1, n, n)).collect();
+    rig.publish(&many);
+    rig.push(Config { in_flight_per_stream: 4, ..quick() });
+    until("some delivered", || rig.heard.len() >= 8).await;
+    assert_eq!(receiver.most_in_flight(), 4);
+    until("four more posted", || receiver.seen().len() > rig.heard.len()).await;
+    rig.stop.send_replace(true);
+    until("what was posted is heard of", || receiver.seen().len() == rig.heard.len()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(receiver.seen().len() < 40, "and nothing new was begun");
+}
+
+#[tokio::test]
+async fn one_signature_for_one_audience_and_the_same_name_after_a_restart() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| ok()).await);
+    let effects = |url: &str| {
+        let mut effects: Vec<_> = (1..=5).map(|no| made(no, stream(no, "shared", Some(url)))).collect();
+        effects.push(made(6, stream(6, "other", Some(url))));
+        effects.extend((1..=6).map(|no| owed(no, 10, 1)));
+        effects
+    };
+    rig.publish(&effects(&receiver.url));
+    rig.push(quick());
+    until("all delivered", || rig.heard.len() == 6).await;
+    assert_eq!(rig.signer.made().get(), 2, "one per audience");
+    let mut bodies: Vec<_> = receiver.seen().into_iter().map(|s| s.body).collect();
+    bodies.sort();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 2);
+    let mut before: Vec<_> = receiver.seen().into_iter().map(|s| s.jti).collect();
+    rig.stop.send_replace(true);
+    // The outcomes were lost in the crash: the same is owed again, and goes out under the same names.
+    let again = Receiver::start(|_| ok()).await;
+    let rig = rig.restarted();
+    rig.stop.send_replace(false);
+    rig.publish(&effects(&again.url));
+    rig.push(quick());
+    until("all delivered again", || rig.heard.len() == 6).await;
+    let mut after: Vec<_> = again.seen().into_iter().map(|s| s.jti).collect();
+    before.sort();
+    after.sort();
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn metrics_name_tenant_and_stream() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| ok()).await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url))), owed(1, 10, 1)]);
+    rig.publish(&[made(2, stream(2, "b", None)), owed(2, 10, 1)]);
+    rig.push(quick());
+    until("delivered", || rig.heard.len() == 1).await;
+    let mut registry = prometheus_client::registry::Registry::default();
+    rig.metrics.register(&mut registry, rig.outbox.clone(), rig.signer.made());
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        r#"push_sets_total{tenant="default",stream="s1",outcome="delivered"} 1"#,
+        r#"push_attempts_total{tenant="default",stream="s1",result="ok"} 1"#,
+        r#"queue_depth{tenant="default",stream="s2"} 1"#,
+        "signatures_total 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_down_gets_everything_soon_after() {
+    let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_up = up.clone();
+    let receiver = Receiver::start(move |_| {
+        if is_up.load(std::sync::atomic::Ordering::Relaxed) { ok() } else { Reply::status(503) }
+    });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    rig.publish(&(0..200).map(|n| owed(1, n, n)).collect::<Vec<_>>());
+    let retry = crate::outbox::pace::Config { retry_delays_ms: vec![600_000], ..quick().retry };
+    rig.push(Config { retry, brake_ms: 50, brake_max_ms: 100, ..quick() });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let probes = receiver.seen().len();
+    assert!((16..=42).contains(&probes), "{probes} posts at a receiver that is down");
+    up.store(true, std::sync::atomic::Ordering::Relaxed);
+    until("all delivered", || rig.heard.len() == 200).await;
+}

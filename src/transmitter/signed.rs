@@ -1,0 +1,96 @@
+//! Signed SETs that may be needed again: by a stream with the same audience, or by a retry.
+//!
+//! Bounded, in two generations: when the young one is full it becomes the old one, and what nobody asked
+//! for since is forgotten. Each place is filled once, however many ask at the same time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::hub::effect::Item;
+use crate::jose::alg::Alg;
+use crate::tenant::TenantId;
+
+/// What makes two SETs the same: cause, audience, algorithm (DESIGN 5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Key {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What.
+    pub item: Item,
+    /// For whom, as `Stream::aud_json`.
+    pub aud_json: Arc<str>,
+    /// Signed with what.
+    pub alg: Alg,
+}
+
+/// A place for one compact SET.
+pub type Slot = Arc<OnceCell<Arc<str>>>;
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, Slot>,
+    old: HashMap<Key, Slot>,
+}
+
+/// The cache.
+pub struct Cache {
+    generations: Mutex<Generations>,
+    half: usize,
+}
+
+impl Cache {
+    /// Holds at most `max` SETs.
+    pub fn new(max: usize) -> Self {
+        Self { generations: Mutex::default(), half: (max / 2).max(1) }
+    }
+
+    /// The place of this SET, filled or not.
+    pub fn slot(&self, key: Key) -> Slot {
+        let mut g = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = g.young.get(&key) {
+            return Arc::clone(slot);
+        }
+        let slot = g.old.remove(&key).unwrap_or_default();
+        if g.young.len() >= self.half {
+            g.old = std::mem::take(&mut g.young);
+        }
+        g.young.insert(key, Arc::clone(&slot));
+        slot
+    }
+
+    /// How many places there are.
+    pub fn len(&self) -> usize {
+        let g = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        g.young.len() + g.old.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::Seq;
+
+    fn key(n: u64) -> Key {
+        let item = Item { seq: Seq(n), index: 0 };
+        Key { tenant: TenantId::default_tenant(), item, aud_json: "[]".into(), alg: Alg::ES256 }
+    }
+
+    #[test]
+    fn bounded_and_what_is_used_stays() {
+        let cache = Cache::new(10);
+        cache.slot(key(0)).set("kept".into()).unwrap();
+        for n in 1..1_000 {
+            cache.slot(key(n));
+            assert_eq!(cache.slot(key(0)).get().map(|s| &**s), Some("kept"));
+            assert!(cache.len() <= 10);
+        }
+        assert_eq!(cache.slot(key(1)).get(), None, "forgotten");
+    }
+}

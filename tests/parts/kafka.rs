@@ -1,0 +1,184 @@
+//! One real Apache Kafka broker (with its own controller) on `ADDRESS:9092`, and a plain client of it.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tempfile::TempDir;
+
+use super::{address::Address, install, leash::Leash};
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One record as read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<String>,
+    /// None is a tombstone.
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, String)>,
+}
+
+/// A broker; ends when dropped, and its data with it.
+pub struct Kafka {
+    leash: Option<Leash>,
+    address: Address,
+    data: TempDir,
+}
+
+impl Kafka {
+    /// A new, empty broker, ready to serve (about 2 s). Topics are never made by themselves.
+    pub async fn start() -> Self {
+        install::install("kafka").await;
+        let data = TempDir::new_in(install::unpacked()).expect("a folder for Kafka's data");
+        let mut kafka = Self { leash: None, address: Address::claim(), data };
+        kafka.restart().await;
+        kafka
+    }
+
+    /// `bootstrap.servers` of its clients.
+    pub fn bootstrap(&self) -> String {
+        self.address.port(9092).to_string()
+    }
+
+    /// Ends it in good order (SIGTERM).
+    pub async fn stop(&mut self) {
+        self.end("TERM").await;
+    }
+
+    /// Ends it at once (SIGKILL). It comes back only after its old session ran out (some 3 s).
+    pub async fn kill(&mut self) {
+        self.end("KILL").await;
+    }
+
+    async fn end(&mut self, signal: &str) {
+        let mut leash = self.leash.take().expect("a broker that runs");
+        leash.signal(signal);
+        leash.ended(30).await;
+    }
+
+    /// Starts it again on the same address and data.
+    pub async fn restart(&mut self) {
+        let argv = [
+            install::folder().join("kafka/run.sh").into_os_string(),
+            install::unpacked().join("kafka").into_os_string(),
+            self.address.ip.to_string().into(),
+            self.data.path().as_os_str().to_owned(),
+        ];
+        let mut leash = Leash::start(&argv, &self.data.path().join("broker.log"));
+        leash.serves(self.address.port(9092), 60).await;
+        self.leash = Some(leash);
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap()).set("message.timeout.ms", "10000");
+        config
+    }
+
+    /// Makes topics of one partition each. Panics when one can't be made.
+    pub async fn create_topics(&self, names: &[&str]) {
+        self.create_topics_with(names, 1, &[]).await;
+    }
+
+    /// Makes topics with so many partitions and these settings (`cleanup.policy`, …).
+    pub async fn create_topics_with(&self, names: &[&str], partitions: i32, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let topics: Vec<NewTopic<'_>> = names
+            .iter()
+            .map(|name| {
+                let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+                settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
+            })
+            .collect();
+        let options = AdminOptions::new()
+            .operation_timeout(Some(Duration::from_secs(20)))
+            .request_timeout(Some(Duration::from_secs(20)));
+        for made in admin.create_topics(&topics, &options).await.expect("an answer of the broker") {
+            made.expect("the topic");
+        }
+    }
+
+    /// Writes one record and waits for the acknowledgement of it; gives partition and offset.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        key: &str,
+        value: &[u8],
+        headers: &[(&str, &str)],
+    ) -> (i32, i64) {
+        let producer: FutureProducer = self.client().create().expect("a producer");
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, &(key, value)| all.insert(Header { key, value: Some(value) }));
+        let record = FutureRecord::to(topic).key(key).payload(value).headers(headers);
+        let delivered = producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error);
+        let delivered = delivered.expect("an acknowledgement");
+        (delivered.partition, delivered.offset)
+    }
+
+    /// The first `n` records of a topic (by arrival here; in order within a partition), without a consumer group and
+    /// committed ones only. Panics, showing what did come, when they are not there by the deadline.
+    pub async fn consume(&self, topic: &str, n: usize, deadline: Duration) -> Vec<Message> {
+        let mut found = Vec::new();
+        if tokio::time::timeout(deadline, self.read(topic, n, &mut found)).await.is_err() {
+            panic!("{} of {n} records in {topic} after {deadline:?}: {found:?}", found.len());
+        }
+        found
+    }
+
+    /// All that a topic holds now and what comes within `wait`.
+    pub async fn consume_all(&self, topic: &str, wait: Duration) -> Vec<Message> {
+        let mut found = Vec::new();
+        let _ = tokio::time::timeout(wait, self.read(topic, usize::MAX, &mut found)).await;
+        found
+    }
+
+    async fn read(&self, topic: &str, n: usize, found: &mut Vec<Message>) {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "parts") // librdkafka wants one; nothing is committed to it
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .create()
+            .expect("a consumer");
+        let mut all = TopicPartitionList::new();
+        while all.count() == 0 {
+            // a topic just made may be missing from the metadata for a moment
+            if let Ok(metadata) = consumer.fetch_metadata(Some(topic), Duration::from_secs(1)) {
+                for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                    all.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("an offset");
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        consumer.assign(&all).expect("the partitions");
+        while found.len() < n {
+            match consumer.poll(Duration::ZERO) {
+                Some(Ok(message)) => found.push(owned(&message)),
+                Some(Err(_)) | None => tokio::time::sleep(PAUSE).await, // librdkafka tries again by itself
+            }
+        }
+    }
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> Message {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|h| (h.key.to_owned(), h.value.map(text).unwrap_or_default())).collect()
+    });
+    Message {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(text),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+    }
+}
