@@ -64,7 +64,10 @@ impl State {
                 }
             }
             Body::Tick => undecided = true,
-            Body::Keys(_) | Body::ClockAccepted { .. } => {}
+            Body::Keys(keys) => {
+                self.evidence.insert(keys.upstream.clone(), names::hash(&[keys.jwks.as_bytes()]));
+            }
+            Body::ClockAccepted { .. } => {}
         }
         self.meta_mut(|m| {
             m.seq = entry.seq;

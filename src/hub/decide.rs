@@ -27,6 +27,8 @@ use crate::tenant::Seq;
 const RULES: &str = "builtin@1";
 /// How far clocks of issuers that are no upstream may differ (ms).
 const TOLERANCE_MS: i64 = 2000;
+/// Runs and tokens that one late edge or name may stop.
+const RELINKED_MAX: usize = 1000;
 /// Runs whose deadline one decision ends.
 const OVERDUE_MAX: usize = 1000;
 
@@ -172,15 +174,29 @@ fn on_fact(state: &State, input: &FactInput) -> Option<Conclusion> {
             let id = state.graph.find(target)?;
             end_known(state, id, &Stop::complete(target.kind == "agent"))
         }
-        Fact::Run(run) => born_dead(state, &Alias::new("run", "", &run.id)),
-        Fact::Token(token) => born_dead(state, &Alias::new("jti", &token.iss, &token.jti)),
-        Fact::Agent(_) | Fact::Tool(_) | Fact::Edge(_) => None,
+        Fact::Run(run) => born_dead(state, state.graph.find(&Alias::new("run", "", &run.id))?),
+        Fact::Token(token) => born_dead(state, state.graph.find(&Alias::new("jti", &token.iss, &token.jti))?),
+        Fact::Agent(_) | Fact::Edge(_) => relinked(state, &input.fact),
+        Fact::Tool(_) => None,
     }
 }
 
+/// A late name or edge may bring runs and tokens below something that is dead.
+fn relinked(state: &State, fact: &Fact) -> Option<Conclusion> {
+    let nodes: Vec<NodeId> = fact.aliases().iter().filter_map(|alias| state.graph.find(alias)).collect();
+    let (below, _) = state.graph.runs_and_tokens_at(&nodes, RELINKED_MAX);
+    let mut all: Option<Conclusion> = None;
+    for one in below.into_iter().filter_map(|id| born_dead(state, id)) {
+        match &mut all {
+            None => all = Some(one),
+            Some(all) => all.absorb(one),
+        }
+    }
+    all
+}
+
 /// A run or token told of under something dead is revoked from the start (LINEAGE, rule 2).
-fn born_dead(state: &State, alias: &Alias) -> Option<Conclusion> {
-    let id = state.graph.find(alias)?;
+fn born_dead(state: &State, id: NodeId) -> Option<Conclusion> {
     let ends = state.graph.ends_over(id);
     if ends.is_empty() {
         return None;

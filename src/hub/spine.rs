@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::apply::Stamped;
 use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
 use super::effect::{Effect, Sink};
-use super::entry::{Act, Body, FactInput, Route, SetInput, VERSION};
+use super::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, VERSION};
 use super::mirror::Feed;
 use super::names;
 use super::object::{Object, ObjectKind};
@@ -237,14 +237,7 @@ impl Spine {
             Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
-            Command::Keys(tenant, keys, answer) => match self.intake_of(&tenant) {
-                Err(refused) => self.refuse(answer, refused),
-                Ok(()) => {
-                    let id = self.stage(&tenant, Body::Keys(keys))?;
-                    self.later(answer, id);
-                    Ok(())
-                }
-            },
+            Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
             Command::AcceptClock(by, answer) => {
                 self.boot_offset_ms = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
                 self.leapt = false;
@@ -346,6 +339,23 @@ impl Spine {
         let decided = self.decide(&tenant)?;
         let born_revoked = born && decided.as_ref().is_some_and(|d| !d.1.records.is_empty());
         self.later(answer, with_decision(done(&tenant, id.seq), decided, born_revoked));
+        Ok(())
+    }
+
+    /// Evidence: a key set that is kept already is not kept again.
+    fn keys(&mut self, tenant: TenantId, keys: IssuerKeys, answer: Answer<EntryId>) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant) {
+            return self.refuse(answer, refused);
+        }
+        let kept = self.states.get(&tenant).map(|s| (s.seq(), s.evidence(&keys.upstream)));
+        if let Some((seq, Some(hash))) = kept
+            && hash == names::hash(&[keys.jwks.as_bytes()])
+        {
+            self.later(answer, EntryId { tenant, seq });
+            return Ok(());
+        }
+        let id = self.stage(&tenant, Body::Keys(keys))?;
+        self.later(answer, id);
         Ok(())
     }
 

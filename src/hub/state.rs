@@ -125,6 +125,7 @@ pub struct State {
     pub(super) claims: Table<Item, Held>,
     pub(super) owed: Table<(StreamNo, Item), ()>,
     pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
+    pub(super) evidence: Table<String, KeyHash>,
     pub(super) graph: Graph,
     // built from the rows
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
@@ -150,6 +151,7 @@ impl State {
             claims: Table::new(8),
             owed: Table::new(9),
             dead: Table::new(10),
+            evidence: Table::new(11),
             graph: Graph::new(Limits::default()),
             streams: BTreeMap::new(),
             seen_order: BTreeMap::new(),
@@ -238,6 +240,11 @@ impl State {
         self.owed.iter().filter_map(|((no, item), ())| Some((*no, *item, &self.claims.get(item)?.claims)))
     }
 
+    /// Hash of the key set of an upstream that was kept last.
+    pub fn evidence(&self, upstream: &str) -> Option<KeyHash> {
+        self.evidence.get(upstream).copied()
+    }
+
     /// Number of things owed.
     pub fn owed_len(&self) -> usize {
         self.owed.len()
@@ -261,6 +268,7 @@ impl State {
         self.claims.digest(&mut sha);
         self.owed.digest(&mut sha);
         self.dead.digest(&mut sha);
+        self.evidence.digest(&mut sha);
         self.graph.digest(&mut sha);
         sha.finalize().into()
     }
@@ -277,6 +285,7 @@ impl State {
         self.claims.drain(out);
         self.owed.drain(out);
         self.dead.drain(out);
+        self.evidence.drain(out);
         self.graph.drain(out);
     }
 
@@ -292,6 +301,7 @@ impl State {
         self.claims.settle();
         self.owed.settle();
         self.dead.settle();
+        self.evidence.settle();
         self.graph.settle();
     }
 
@@ -307,6 +317,7 @@ impl State {
         self.claims.dump(out);
         self.owed.dump(out);
         self.dead.dump(out);
+        self.evidence.dump(out);
         self.graph.dump(out);
     }
 
@@ -322,6 +333,7 @@ impl State {
             || self.claims.load(key, value)?
             || self.owed.load(key, value)?
             || self.dead.load(key, value)?
+            || self.evidence.load(key, value)?
             || self.graph.load(key, value)?;
         if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
     }

@@ -36,8 +36,8 @@ pub(super) fn open(
     options: Options,
     chance: SharedChance,
 ) -> Result<(Journal, Opened), Error> {
-    let listing = Listing::read(&*disk)?;
-    listing.check()?;
+    let mut listing = Listing::read(&*disk)?;
+    listing.check(&*disk)?;
     for name in &listing.unfinished {
         disk.remove(name).map_err(Error::io("remove", name))?;
     }

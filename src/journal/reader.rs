@@ -4,7 +4,6 @@
 //! at the tail, where the writer may be in the middle of a batch; asked again from there, it yields what came since. What
 //! it yields at the tail may not be durable yet: a reader within the hub stops at `Journal::durable_end`.
 
-use std::io;
 use std::sync::Arc;
 
 use super::chain::{Heads, TABLE_BYTES};
@@ -150,7 +149,7 @@ impl Cursor {
             return Ok((Some(batch), self.sealed));
         }
         // In this order: once there is a next segment, this one does not change any more.
-        self.sealed = self.sealed || segment_exists(disk, self.at.segment + 1)?;
+        self.sealed = self.sealed || segment::exists(disk, self.at.segment + 1, Part::Pay)?;
         Ok((self.look_again(journal, !self.sealed)?, self.sealed))
     }
 
@@ -234,15 +233,6 @@ fn take(at: &mut Position, batch: &mut u64, heads: &mut Heads, frame: &Frame<'_>
     at.offset += frame.len as u64;
     *batch += 1;
     Ok(Batch { at: begin, after: *at, entries })
-}
-
-fn segment_exists(disk: &dyn Disk, segment: u32) -> Result<bool, Error> {
-    let name = segment::name(segment, Part::Pay);
-    match disk.open(&name) {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(Error::io("open", &name)(e)),
-    }
 }
 
 /// A file, and a stretch of it that was read ahead.

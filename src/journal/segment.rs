@@ -67,19 +67,34 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Refuses holes: every segment between the first and the last has both files.
-    pub fn check(&self) -> Result<(), Error> {
-        for pair in self.segments.windows(2) {
-            if pair[1] != pair[0] + 1 {
-                return Err(corrupt(pair[0] + 1, Part::Pay, 0, "the file is missing"));
-            }
-        }
-        for segment in &self.segments {
-            if self.logs.binary_search(segment).is_err() {
-                return Err(corrupt(*segment, Part::Log, 0, "the file is missing"));
+    /// Refuses holes: every segment between the first and the last has both files. What was renamed while the
+    /// directory was read may not have been listed, so a file is missing only if it cannot be opened.
+    pub fn check(&mut self, disk: &dyn Disk) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (self.segments.first().copied(), self.segments.last().copied())
+        else {
+            return Ok(());
+        };
+        for (part, listed) in [(Part::Pay, &mut self.segments), (Part::Log, &mut self.logs)] {
+            for segment in first..=last {
+                if let Err(at) = listed.binary_search(&segment) {
+                    if !exists(disk, segment, part)? {
+                        return Err(corrupt(segment, part, 0, "the file is missing"));
+                    }
+                    listed.insert(at, segment);
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a segment has a file.
+pub fn exists(disk: &dyn Disk, segment: u32, part: Part) -> Result<bool, Error> {
+    let name = name(segment, part);
+    match disk.open(&name) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("open", &name)(e)),
     }
 }
 
@@ -178,7 +193,9 @@ impl Image {
 pub fn check_lone_log(disk: &dyn Disk, journal: &JournalId, segment: u32, last: u32) -> Result<(), Error> {
     let log = Image::read(disk, journal, segment, Part::Log)?;
     let (_, from) = log.heads(journal)?;
-    if segment != last + 1 || used(&log.bytes[from..]) > 0 {
+    let begun = segment != last + 1 || used(&log.bytes[from..]) > 0;
+    // Beside a running writer it may have got its `.pay` by now.
+    if begun && !exists(disk, segment, Part::Pay)? {
         return Err(corrupt(segment, Part::Pay, 0, "the file is missing"));
     }
     Ok(())

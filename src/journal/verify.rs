@@ -61,23 +61,19 @@ pub struct Report {
 /// looked at again, for damage stays.
 pub fn verify(disk: &dyn Disk, heads: &[SignedHeadClaim]) -> Result<Report, Error> {
     for _ in 1..LOOKS {
-        match attempt(disk, heads) {
-            Err(Error::Corrupt { segment, .. }) if is_active(disk, segment)? => {}
+        let mut listing = Listing::read(disk)?;
+        let active = listing.segments.last().copied();
+        match attempt(disk, &mut listing, heads) {
+            Err(Error::Corrupt { segment, .. }) if Some(segment) >= active => {}
             result => return result,
         }
     }
-    attempt(disk, heads)
+    attempt(disk, &mut Listing::read(disk)?, heads)
 }
 
-/// Whether no segment is behind this one.
-fn is_active(disk: &dyn Disk, segment: u32) -> Result<bool, Error> {
-    Ok(Listing::read(disk)?.segments.last().is_none_or(|last| *last <= segment))
-}
-
-fn attempt(disk: &dyn Disk, heads: &[SignedHeadClaim]) -> Result<Report, Error> {
+fn attempt(disk: &dyn Disk, listing: &mut Listing, heads: &[SignedHeadClaim]) -> Result<Report, Error> {
     let journal = segment::read_id(disk)?;
-    let listing = Listing::read(disk)?;
-    listing.check()?;
+    listing.check(disk)?;
     let mut run =
         Run { journal, heads: None, next_batch: 0, claims: Claims::of(heads), report: blank(journal) };
     for (at, segment) in listing.segments.iter().enumerate() {
@@ -85,8 +81,8 @@ fn attempt(disk: &dyn Disk, heads: &[SignedHeadClaim]) -> Result<Report, Error> 
         run.report.segments += 1;
     }
     let last = listing.segments.last().copied().unwrap_or(0);
-    for segment in listing.logs.into_iter().filter(|segment| *segment > last) {
-        segment::check_lone_log(disk, &journal, segment, last)?;
+    for segment in listing.logs.iter().filter(|segment| **segment > last) {
+        segment::check_lone_log(disk, &journal, *segment, last)?;
     }
     run.finish()
 }

@@ -20,6 +20,8 @@ pub struct Start {
     pub ends: Vec<End>,
     /// When its last token dies by itself, where that is known (ms since 1970).
     pub until_ms: Option<i64>,
+    /// No run spawned it.
+    pub root: bool,
 }
 
 /// A session that was touched.
@@ -71,6 +73,8 @@ pub struct Token {
     pub top: bool,
     /// Below a touched run, whose keys it brings along.
     pub of_run: bool,
+    /// It is known for which run it was minted.
+    pub minted: bool,
     /// What it was dead of already.
     pub dead: Option<How>,
     /// Its own ends.

@@ -1,15 +1,15 @@
 //! What speaks against a fact: classes, sources, cycles, limits.
 //!
-//! In the flow: `api::facts` asks before a fact is journaled, `fold` asks again (without the limits, which are
+//! In the flow (edges and chains are in `check_edge`): `api::facts` asks before a fact is journaled, `fold` asks again (without the limits, which are
 //! configuration) so that what it does depends on the journal alone. Changes nothing, and tells a caller
 //! nothing about other callers beyond that a name is taken.
 
 use std::collections::BTreeSet;
 
 use super::alias::Alias;
-use super::fact::{AgentFact, EdgeFact, EdgeType, Fact, RunFact, TokenFact, ToolFact, agent_alias};
+use super::fact::{AgentFact, EdgeType, Fact, RunFact, TokenFact, ToolFact, agent_alias};
 use super::graph::{Graph, Limits, class_of_kind, kind_fits};
-use super::node::{Body, Class, Link, LinkKind, Node, NodeId};
+use super::node::{Body, Class, LinkKind, Node, NodeId};
 
 /// A fact may be journaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) fn shown(alias: &Alias) -> String {
     format!("{}:{}", alias.kind, alias.value)
 }
 
-fn two_classes(alias: &Alias) -> Conflict {
+pub(super) fn two_classes(alias: &Alias) -> Conflict {
     Conflict::TwoClasses { alias: shown(alias) }
 }
 
@@ -104,7 +104,12 @@ impl Graph {
     }
 
     /// Whether `alias` may stand at an end of a link.
-    fn end_fits(&self, alias: &Alias, kind: LinkKind, above: bool) -> Result<Option<NodeId>, Conflict> {
+    pub(super) fn end_fits(
+        &self,
+        alias: &Alias,
+        kind: LinkKind,
+        above: bool,
+    ) -> Result<Option<NodeId>, Conflict> {
         let implied = if above { kind.classes().0 } else { kind.classes().1 };
         let found = self.find(alias);
         let fits = match found.and_then(|id| Some((id, self.node(id)?))) {
@@ -116,7 +121,12 @@ impl Graph {
         if fits { Ok(found) } else { Err(two_classes(alias)) }
     }
 
-    fn room(&self, at: Option<NodeId>, kind: LinkKind, limits: Option<&Limits>) -> Result<(), Conflict> {
+    pub(super) fn room(
+        &self,
+        at: Option<NodeId>,
+        kind: LinkKind,
+        limits: Option<&Limits>,
+    ) -> Result<(), Conflict> {
         let (Some(id), Some(limits)) = (at, limits) else { return Ok(()) };
         let (most, what) = match kind {
             LinkKind::Spawned => (limits.children_per_run, "children of one run"),
@@ -149,7 +159,9 @@ impl Graph {
                 return Err(two_classes(alias));
             }
             if node.is_some_and(|node| node.source.is_some()) {
-                if mine.is_some_and(|id| id != name.node) {
+                // Two agents that share a client stay two: the id at the source is what makes one.
+                let other = own.as_ref().is_some_and(|own| self.find(own) != Some(name.node));
+                if other || mine.is_some_and(|id| id != name.node) {
                     return Err(Conflict::TwoPrincipals { alias: shown(alias) });
                 }
                 mine = Some(name.node);
@@ -227,30 +239,6 @@ impl Graph {
         self.above_by(run, LinkKind::Spawned).filter_map(of).fold(deadline_ms, i64::min)
     }
 
-    /// No cycle, and not too deep, when `below` comes below `above`.
-    fn judge_chain(
-        &self,
-        above: Option<NodeId>,
-        below: Option<NodeId>,
-        kind: LinkKind,
-        limits: Option<&Limits>,
-    ) -> Result<(), Conflict> {
-        let (mut seen, mut level, mut depth) = (BTreeSet::new(), Vec::from_iter(above), 0u32);
-        while !level.is_empty() {
-            depth = depth.saturating_add(1);
-            if limits.is_some_and(|limits| depth >= limits.depth) {
-                return Err(Conflict::FanOut("runs or tokens in one chain"));
-            }
-            if level.iter().any(|id| Some(*id) == below) {
-                return Err(Conflict::Cycle);
-            }
-            let next: BTreeSet<NodeId> = level.iter().flat_map(|id| self.above_by(*id, kind)).collect();
-            seen.extend(level);
-            level = next.into_iter().filter(|id| !seen.contains(id)).collect();
-        }
-        Ok(())
-    }
-
     fn judge_token(&self, f: &TokenFact, by: &str, limits: Option<&Limits>) -> Result<Checked, Conflict> {
         let own = Alias::new("jti", &f.iss, &f.jti);
         let run = run_alias(&f.run);
@@ -275,96 +263,6 @@ impl Graph {
         }
         match self.find(&own) {
             Some(id) if !self.can_be(id, Class::Tool) => Err(two_classes(&own)),
-            _ => Ok(Checked::New),
-        }
-    }
-
-    fn judge_edge(&self, f: &EdgeFact, by: &str, limits: Option<&Limits>) -> Result<Checked, Conflict> {
-        let Some((kind, from_above)) = f.kind.link() else { return Ok(Checked::Same) };
-        let (above, below) = if from_above { (&f.from, &f.to) } else { (&f.to, &f.from) };
-        let (up, down) = (self.end_fits(above, kind, true)?, self.end_fits(below, kind, false)?);
-        if let (Some(above), Some(below)) = (up, down)
-            && let Some(known) = self.link(&Link { above, kind, below })
-        {
-            let to_ms = f.valid_to.map(|s| s.saturating_mul(1000));
-            return match to_ms {
-                None => Ok(Checked::Same),
-                to_ms if to_ms == known.valid_to_ms => Ok(Checked::Same),
-                _ if &*known.source == by => Ok(Checked::New),
-                _ => Err(Conflict::NotYours),
-            };
-        }
-        if kind == LinkKind::ExchangedInto {
-            self.judge_chain(up, down, kind, limits)?;
-        }
-        self.room(up, kind, limits)?;
-        if let (Some(below), Some(limits)) = (down, limits)
-            && self.above_by(below, kind).count() >= limits.links_above as usize
-        {
-            return Err(Conflict::FanOut("links above one principal"));
-        }
-        Ok(Checked::New)
-    }
-
-    /// `to` is another name of `from`.
-    fn judge_alias(&self, f: &EdgeFact, by: &str, limits: Option<&Limits>) -> Result<Checked, Conflict> {
-        let held = |source: Option<&str>| source.is_some_and(|s| s != by);
-        let row = |alias: &Alias| {
-            let name = self.name(alias)?;
-            Some((name.node, name.source.as_deref(), self.node(name.node)?))
-        };
-        let (from, to) = (row(&f.from), row(&f.to));
-        if from.is_some_and(|(_, _, node)| held(node.source.as_deref())) {
-            return Err(Conflict::NotYours);
-        }
-        if to.is_some_and(|(_, source, node)| held(source) || held(node.source.as_deref())) {
-            return Err(Conflict::AliasHeldByOther { alias: shown(&f.to) });
-        }
-        match (from, to) {
-            (Some((a, ..)), Some((b, source, _))) if a == b => {
-                return Ok(if source.is_some() { Checked::Same } else { Checked::New });
-            }
-            (Some((a, _, from)), Some((b, _, to))) => {
-                let one = match (from.class, to.class) {
-                    (Class::Unknown, class) => self.can_be(a, class),
-                    (class, Class::Unknown) => self.can_be(b, class),
-                    (x, y) => self.can_be(b, x) || self.can_be(a, y),
-                };
-                if !one {
-                    return Err(two_classes(&f.to));
-                }
-                // A run and a token have one name each by nature; two of them are never one.
-                let single = [from.class, to.class].iter().any(|c| matches!(c, Class::Run | Class::Token));
-                if single || (from.source.is_some() && to.source.is_some()) {
-                    return Err(Conflict::TwoPrincipals { alias: shown(&f.to) });
-                }
-            }
-            (Some((a, _, node)), None) => {
-                if !(kind_fits(&f.to.kind, node.class) || self.can_be(a, class_of_kind(&f.to.kind))) {
-                    return Err(two_classes(&f.to));
-                }
-            }
-            (None, Some((b, _, node))) => {
-                if !(kind_fits(&f.from.kind, node.class) || self.can_be(b, class_of_kind(&f.from.kind))) {
-                    return Err(two_classes(&f.from));
-                }
-            }
-            (None, None) => {
-                let class = class_of_kind(&f.from.kind);
-                if class != Class::Unknown && !kind_fits(&f.to.kind, class) {
-                    return Err(two_classes(&f.to));
-                }
-                if !kind_fits(&f.from.kind, class_of_kind(&f.to.kind)) {
-                    return Err(two_classes(&f.from));
-                }
-            }
-        }
-        let count =
-            |node: Option<(NodeId, Option<&str>, &Node)>| node.map_or(1, |n| self.aliases(n.0).count());
-        match limits {
-            Some(limits) if count(from) + count(to) > limits.aliases_per_node as usize => {
-                Err(Conflict::FanOut("names of one principal"))
-            }
             _ => Ok(Checked::New),
         }
     }

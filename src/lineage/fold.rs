@@ -282,3 +282,7 @@ impl Folding<'_> {
         self.out.relinked.push(kept);
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

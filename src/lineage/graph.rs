@@ -7,12 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use super::alias::Alias;
 use super::keyed::{KeyHash, Named};
 use super::node::{Class, Link, LinkKind, Node, NodeId, Validity};
-use crate::rows::{BadRow, Change, Table};
+use crate::rows::Table;
 
 /// Tags of the graph's tables begin here: nodes, names, links.
 pub const TABLE_BASE: u8 = 0x20;
@@ -61,15 +60,15 @@ pub struct Name {
 pub struct Graph {
     /// What may grow how far.
     pub limits: Limits,
-    nodes: Table<NodeId, Node>,
-    names: Table<Alias, Name>,
-    links: Table<Link, Validity>,
+    pub(super) nodes: Table<NodeId, Node>,
+    pub(super) names: Table<Alias, Name>,
+    pub(super) links: Table<Link, Validity>,
     /// (below, kind, above) of every link.
-    up: BTreeSet<(NodeId, LinkKind, NodeId)>,
+    pub(super) up: BTreeSet<(NodeId, LinkKind, NodeId)>,
     /// Number of links of a kind below a node.
-    below_count: BTreeMap<(NodeId, LinkKind), u32>,
+    pub(super) below_count: BTreeMap<(NodeId, LinkKind), u32>,
     /// Names of a node beyond the one in its row.
-    more_names: BTreeMap<NodeId, Vec<Alias>>,
+    pub(super) more_names: BTreeMap<NodeId, Vec<Alias>>,
 }
 
 impl Default for Graph {
@@ -231,7 +230,7 @@ impl Graph {
         }
     }
 
-    fn index_link(&mut self, link: &Link) {
+    pub(super) fn index_link(&mut self, link: &Link) {
         self.up.insert((link.below, link.kind, link.above));
         *self.below_count.entry((link.above, link.kind)).or_default() += 1;
     }
@@ -264,53 +263,6 @@ impl Graph {
         self.nodes.remove(&id);
         self.more_names.remove(&id);
         aliases.into_iter().filter_map(|alias| Some((alias.clone(), self.names.remove(&alias)?))).collect()
-    }
-
-    /// Hands over the rows that changed since the last call.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
-        self.nodes.drain(out);
-        self.names.drain(out);
-        self.links.drain(out);
-    }
-
-    /// Every row.
-    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-        self.nodes.dump(out);
-        self.names.dump(out);
-        self.links.dump(out);
-    }
-
-    /// Feeds every row into a digest.
-    pub fn digest(&self, sha: &mut Sha256) {
-        self.nodes.digest(sha);
-        self.names.digest(sha);
-        self.links.digest(sha);
-    }
-
-    /// Takes a row back in; `false` if it is none of the graph's. Call [`Graph::reindex`] after the last.
-    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
-        Ok(self.nodes.load(key, value)? || self.names.load(key, value)? || self.links.load(key, value)?)
-    }
-
-    /// Forgets which rows changed.
-    pub fn settle(&mut self) {
-        self.nodes.settle();
-        self.names.settle();
-        self.links.settle();
-    }
-
-    /// Builds the indexes anew from the rows.
-    pub fn reindex(&mut self) {
-        self.up.clear();
-        self.below_count.clear();
-        self.more_names.clear();
-        let links: Vec<Link> = self.links.iter().map(|(link, _)| *link).collect();
-        links.iter().for_each(|link| self.index_link(link));
-        for (alias, name) in &self.names {
-            if self.nodes.get(&name.node).is_some_and(|node| node.name != *alias) {
-                self.more_names.entry(name.node).or_default().push(alias.clone());
-            }
-        }
     }
 }
 

@@ -130,3 +130,85 @@ impl Graph {
             || self.above_by(id, LinkKind::Minted).any(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{IDP, T0_MS, alias, company, run, token};
+    use super::*;
+    use crate::tenant::Seq;
+
+    fn end(how: How) -> End {
+        End { at_ms: T0_MS, seq: Seq(50), how }
+    }
+
+    #[test]
+    fn who_is_dead_of_what() {
+        use How::{Completed, Disabled, Killed, LoggedOut, Revoked, Suspended};
+        let s1 = ("session", IDP, "s1");
+        // What ends; then of day, sub, night, batch and their tokens which are dead.
+        let cases = [
+            (s1, LoggedOut, [true, true, false, false]),
+            (s1, Revoked, [true, true, false, true]),
+            (("device", IDP, "laptop"), Suspended, [true, true, false, true]),
+            (("iss_sub", IDP, "alice"), Disabled, [true, true, true, true]),
+            (("agent", "", "bot"), Killed, [true, true, true, true]),
+            (("agent", "", "helper"), Killed, [false, true, false, false]),
+            (("run", "", "day"), Completed, [true, true, false, false]),
+            (("run", "", "sub"), Completed, [false, true, false, false]),
+        ];
+        for ((kind, iss, value), how, want) in cases {
+            let mut told = company();
+            let at = told.id(kind, iss, value);
+            assert!(told.graph.end(at, end(how)) && !told.graph.end(at, end(how)));
+            for (id, want) in ["day", "sub", "night", "batch"].into_iter().zip(want) {
+                let dead = |node| told.graph.is_dead(node).map(|end| end.how);
+                assert_eq!(dead(told.run(id)), want.then_some(how), "{value} {how:?}: {id}");
+                assert_eq!(dead(told.id("jti", "https://as", &format!("t-{id}"))), want.then_some(how));
+            }
+            assert!(told.graph.revive(at, how) && !told.graph.revive(at, how));
+            assert_eq!(told.graph.is_dead(told.run("day")), None);
+        }
+    }
+
+    #[test]
+    fn each_end_is_taken_back_by_its_own_opposite() {
+        let mut told = company();
+        let alice = told.id("iss_sub", IDP, "alice");
+        told.graph.end(alice, end(How::Killed));
+        told.graph.end(alice, end(How::Disabled));
+        assert_eq!(told.graph.ends_over(told.run("night")).len(), 2);
+        told.graph.revive(alice, How::Disabled);
+        assert_eq!(told.graph.is_dead(told.run("night")).map(|e| e.how), Some(How::Killed));
+    }
+
+    #[test]
+    fn born_under_something_dead() {
+        let mut told = company();
+        told.graph.end(told.run("day"), end(How::Completed));
+        told.graph.end(told.id("session", IDP, "s1"), end(How::LoggedOut));
+        told.tell(&token("late", "day"));
+        let s1 = alias("session", IDP, "s1");
+        told.tell(&run("late", "helper", &format!(r#","session":{s1}"#)));
+        told.tell(&run("late-batch", "helper", &format!(r#","session":{s1},"interactive":false"#)));
+        let dead = |id| told.graph.is_dead(id).map(|end| end.how);
+        assert_eq!(dead(told.id("jti", "https://as", "late")), Some(How::Completed));
+        assert_eq!(dead(told.run("late")), Some(How::LoggedOut));
+        assert_eq!(dead(told.run("late-batch")), None);
+    }
+
+    #[test]
+    fn the_dead_leave_from_below() {
+        let mut told = company();
+        let after = 1_700_003_600_001;
+        assert!(told.graph.forget_dead(T0_MS, 100).is_empty());
+        told.graph.end(told.run("day"), end(How::Completed));
+        told.graph.end(told.run("night"), end(How::Killed));
+        let of_day = told.id("jti", "https://as", "t-day");
+        assert_eq!(told.graph.forget_dead(T0_MS + 1, 100), [of_day]);
+        assert_eq!(told.graph.forget_dead(after, 2).len(), 2);
+        while !told.graph.forget_dead(after, 100).is_empty() {}
+        let left: Vec<&str> = told.graph.nodes().map(|(_, node)| node.name.value.as_str()).collect();
+        // The killed run stays, for it may be lifted; the session, for it is alice's.
+        assert_eq!(left, ["bot", "helper", "alice", "s1", "laptop", "night"]);
+    }
+}

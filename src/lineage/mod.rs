@@ -7,7 +7,8 @@
 //! - [`fact`]: what a source may say, as it arrives and is journaled
 //! - [`node`]: principals, links, their ends
 //! - [`graph`]: nodes, names and links as rows, with their indexes
-//! - [`check`]: what speaks against a fact; [`fold`]: what becomes of it
+//! - `stored`: the graph as rows; `climb`: short ways through it
+//! - [`check`], `check_edge`: what speaks against a fact; [`fold`]: what becomes of it
 //! - [`life`]: what is dead, ended, revived, forgotten
 //! - [`subject`]: whom a subject identifier names
 //! - [`walk`]: the bounded, cycle-safe walk down to what a signal touches; [`affected`]: what it found
@@ -17,11 +18,16 @@
 pub mod affected;
 pub mod alias;
 pub mod check;
+mod check_edge;
+mod climb;
 pub mod fact;
 pub mod fold;
 pub mod graph;
 pub mod keyed;
 pub mod life;
 pub mod node;
+#[cfg(test)]
+pub mod sample;
+mod stored;
 pub mod subject;
 pub mod walk;

@@ -229,21 +229,8 @@ impl Graph {
         let above = if within.is_empty() { vec![] } else { self.ancestors(id) };
         within.iter().all(|(want, _)| above.contains(want))
     }
-
-    /// Everything above a node by links that cascade, nearest first, without itself.
-    pub fn ancestors(&self, id: NodeId) -> Vec<NodeId> {
-        const MAX: usize = 10_000;
-        let (mut out, mut at) = (vec![id], 0);
-        let mut seen = std::collections::BTreeSet::from([id]);
-        while let Some(&here) = out.get(at) {
-            at += 1;
-            for (kind, above) in self.above(here) {
-                if kind.cascades() && out.len() < MAX && seen.insert(above) {
-                    out.push(above);
-                }
-            }
-        }
-        out.remove(0);
-        out
-    }
 }
+
+#[cfg(test)]
+#[path = "subject_tests.rs"]
+mod tests;

@@ -74,13 +74,16 @@ struct Walk<'a> {
     queue: VecDeque<Step>,
     seen: BTreeSet<NodeId>,
     known_as: BTreeMap<NodeId, Option<Alias>>,
+    /// What a lift takes its end from.
+    lifted: Vec<(NodeId, Class)>,
     out: Affected,
 }
 
 /// Walks down from what a subject was resolved to.
 pub fn affected(graph: &Graph, resolved: &Resolved, reach: Reach, bounds: Bounds) -> Affected {
     let (queue, seen, known_as, out) = Default::default();
-    let mut walk = Walk { graph, reach, bounds, resolved, queue, seen, known_as, out };
+    let lifted = resolved.nodes.clone();
+    let mut walk = Walk { graph, reach, bounds, resolved, queue, seen, known_as, lifted, out };
     walk.begin();
     while let Some(step) = walk.queue.pop_front() {
         walk.visit(step);
@@ -101,6 +104,7 @@ impl Walk<'_> {
                 names: self.graph.named(*id),
                 ends: node.map_or_else(Vec::new, |node| node.ends.clone()),
                 until_ms: self.graph.lasts_until_ms(*id),
+                root: self.graph.above_by(*id, LinkKind::Spawned).next().is_none(),
             });
             self.push(Step { node: *id, depth: 0, via: None, dead: None, of_run: false, covered: false });
         }
@@ -182,15 +186,17 @@ impl Walk<'_> {
         self.descend(step, node.class, dead.filter(|how| *how != How::Suspended));
     }
 
-    /// A lift gives nothing back that somebody else stopped too.
-    fn is_held_elsewhere(&self, step: Step) -> bool {
+    /// A lift gives nothing back that somebody else stopped too. A subject that narrows a device to one person
+    /// stopped the sessions themselves, not the device: they count as what is lifted.
+    fn is_held_elsewhere(&mut self, step: Step) -> bool {
         let Reach::Lifting(how) = self.reach else { return false };
-        let mut own = self.resolved.nodes.clone();
-        // A subject that narrows a device to one person stopped the sessions themselves, not the device.
-        if !self.resolved.within.is_empty() && step.depth == 1 {
-            own.push((step.node, Class::Unknown));
+        if step.via.is_none() {
+            return false;
         }
-        step.via.is_some() && self.graph.is_stopped_by_other(step.node, how, &own)
+        if step.depth == 1 && !self.resolved.within.is_empty() {
+            self.lifted.push((step.node, Class::Unknown));
+        }
+        self.graph.is_stopped_by_other(step.node, how, &self.lifted)
     }
 
     fn descend(&mut self, step: Step, class: Class, dead: Option<How>) {
@@ -253,6 +259,7 @@ impl Walk<'_> {
             name,
             top: !matches!(step.via, Some((LinkKind::Minted | LinkKind::ExchangedInto, _))),
             of_run: step.of_run,
+            minted: self.graph.above_by(step.node, LinkKind::Minted).next().is_some(),
             dead,
             ends,
             until_ms: self.graph.lasts_until_ms(step.node),
@@ -298,62 +305,6 @@ impl Walk<'_> {
     }
 }
 
-impl Graph {
-    /// The run at the top of the chain of runs that `run` belongs to.
-    pub fn root_of(&self, run: NodeId) -> NodeId {
-        let (mut here, mut seen) = (run, BTreeSet::new());
-        while seen.insert(here) {
-            match self.above_by(here, LinkKind::Spawned).next() {
-                Some(above) => here = above,
-                None => break,
-            }
-        }
-        here
-    }
-
-    /// The person behind a run: on whose behalf it acts, else whose session launched it, else the same of the
-    /// run that spawned it.
-    pub fn user_of(&self, run: NodeId) -> Option<NodeId> {
-        let (mut here, mut seen) = (run, BTreeSet::new());
-        while seen.insert(here) {
-            let launched = || {
-                let mut sessions = self.above_by(here, LinkKind::LaunchedFrom);
-                sessions.find_map(|session| self.above_by(session, LinkKind::SessionOf).next())
-            };
-            let user = self.above_by(here, LinkKind::OnBehalfOf).next().or_else(launched);
-            match (user, self.above_by(here, LinkKind::Spawned).next()) {
-                (Some(user), _) => return Some(user),
-                (None, Some(above)) => here = above,
-                (None, None) => break,
-            }
-        }
-        None
-    }
-
-    /// At most `bound` runs and tokens at and below nodes, in the order they are met, and whether that is all:
-    /// those whose lineage a late fact changed, and which it may have put under something dead.
-    pub fn runs_and_tokens_at(&self, nodes: &[NodeId], bound: usize) -> (Vec<NodeId>, bool) {
-        let (mut seen, mut queue) =
-            (BTreeSet::from_iter(nodes.iter().copied()), VecDeque::from_iter(nodes.iter().copied()));
-        let (mut out, mut whole) = (vec![], true);
-        while let Some(here) = queue.pop_front() {
-            if self.node(here).is_some_and(|node| matches!(node.class, Class::Run | Class::Token)) {
-                if out.len() >= bound {
-                    return (out, false);
-                }
-                out.push(here);
-            }
-            for (kind, below) in self.below(here) {
-                if kind.cascades() && seen.insert(below) {
-                    // A queue as long as what may still come out is long enough.
-                    if queue.len() + out.len() > bound.saturating_mul(2) {
-                        whole = false;
-                        break;
-                    }
-                    queue.push_back(below);
-                }
-            }
-        }
-        (out, whole)
-    }
-}
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -4,163 +4,23 @@
 //! it out. The narrowest key that was named is used, and one record stands for all that its key covers: runs
 //! below a root need none of their own (DESIGN 10). Pure: the same input, the same conclusion.
 
-use super::derive::{self, Derived};
+use std::collections::BTreeSet;
+
+pub use super::born::{Born, born};
+pub use super::conclusion::{Conclusion, Context, Lifted, Times};
+use super::derive;
 use super::keys::{self, Subject};
 use super::plan::{Mark, Stop};
 use super::reason::Reason;
-use crate::lineage::affected::{Affected, Run, Start, Token};
+use crate::lineage::affected::{Affected, Run, Start};
 use crate::lineage::keyed::{KeyHash, Named};
-use crate::lineage::node::{Class, End, How, NodeId};
+use crate::lineage::node::{Class, How, NodeId};
 use crate::lineage::subject::Facet;
 use crate::revocation::key::Kind;
-use crate::revocation::record::{Basis, Effect, Record, Standing, Until};
+use crate::revocation::record::{Basis, Effect, Record, Until};
 
 /// How long a cut walk suspends the roots of what it touched, unless it is renewed.
 pub const SUSPEND_MS: i64 = 15 * 60 * 1000;
-
-/// The times that a conclusion is made of (ms since 1970, and durations in ms).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Times {
-    /// When the hub accepted the input.
-    pub accepted_ms: i64,
-    /// When it happened, if that was said.
-    pub event_ms: Option<i64>,
-    /// How far the issuer's clock may differ from ours.
-    pub tolerance_ms: i64,
-    /// How long the issuer's tokens live at most.
-    pub max_token_lifetime_ms: i64,
-}
-
-impl Times {
-    /// T: acceptance and the tolerance. An event in the future counts as accepted now, so T is never before it.
-    pub fn watermark_ms(&self) -> i64 {
-        self.accepted_ms.saturating_add(self.tolerance_ms)
-    }
-
-    /// When the last token that `from_ms` catches is dead by itself.
-    pub fn outlived_ms(&self, from_ms: i64) -> i64 {
-        // The gate grants `exp` the same tolerance.
-        from_ms.saturating_add(self.max_token_lifetime_ms).saturating_add(self.tolerance_ms)
-    }
-
-    fn event_ms(&self) -> i64 {
-        self.event_ms.map_or(self.accepted_ms, |ms| ms.min(self.accepted_ms))
-    }
-}
-
-/// Where and when, and how much one decision may hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Context<'a> {
-    /// The tenant's id, for derived subjects.
-    pub tenant: &'a str,
-    /// The times.
-    pub times: Times,
-    /// Most records.
-    pub records_max: usize,
-    /// Most derived events.
-    pub derived_max: usize,
-}
-
-impl<'a> Context<'a> {
-    /// With the usual limits: 5,000 records, 1,000 derived events.
-    pub fn new(tenant: &'a str, times: Times) -> Self {
-        Self { tenant, times, records_max: 5_000, derived_max: 1_000 }
-    }
-}
-
-/// A record to be taken back: what stands on this basis under the key becomes a watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifted {
-    /// Kind of key.
-    pub kind: Kind,
-    /// The key.
-    pub key: KeyHash,
-    /// Which basis.
-    pub basis: Basis,
-    /// Tokens issued up to then stay dead (ms since 1970).
-    pub at_ms: i64,
-    /// When that watermark expires (ms since 1970).
-    pub expires_at: i64,
-}
-
-/// What is concluded.
-#[derive(Clone, Debug)]
-pub struct Conclusion {
-    /// Why.
-    pub reason: Reason,
-    /// What becomes dead.
-    pub records: Vec<Record>,
-    /// What is taken back.
-    pub lifted: Vec<Lifted>,
-    /// Nodes that end.
-    pub ends: Vec<(NodeId, How)>,
-    /// Ends that are taken back.
-    pub revived: Vec<(NodeId, How)>,
-    /// What lineage adds.
-    pub derived: Vec<Derived>,
-    /// Derived events beyond the limit: counted, not sent.
-    pub derived_cut: u32,
-    /// Records beyond the limit: what they were for is covered only by the keys of what stands above it.
-    pub records_cut: u32,
-    /// Runs that must stop, or may go on.
-    pub runs: u32,
-    /// Known tokens that must stop, or may go on.
-    pub tokens: u32,
-    /// The walk was cut: say it loudly, and ask a human.
-    pub truncated: bool,
-    /// Where it was cut.
-    pub residual: Vec<Named>,
-    /// The way through the graph, for people.
-    pub path: Vec<String>,
-}
-
-impl Conclusion {
-    pub(super) fn new(reason: Reason, affected: &Affected) -> Self {
-        Self {
-            reason,
-            records: vec![],
-            lifted: vec![],
-            ends: vec![],
-            revived: vec![],
-            derived: vec![],
-            derived_cut: 0,
-            records_cut: 0,
-            runs: 0,
-            tokens: 0,
-            truncated: affected.truncated,
-            residual: affected.residual.clone(),
-            path: affected.path.clone(),
-        }
-    }
-
-    /// Takes another conclusion of the same reason in: several things that end at one moment.
-    pub fn absorb(&mut self, other: Self) {
-        self.records.extend(other.records);
-        self.lifted.extend(other.lifted);
-        self.ends.extend(other.ends);
-        self.revived.extend(other.revived);
-        self.derived.extend(other.derived);
-        self.derived_cut = self.derived_cut.saturating_add(other.derived_cut);
-        self.records_cut = self.records_cut.saturating_add(other.records_cut);
-        self.runs = self.runs.saturating_add(other.runs);
-        self.tokens = self.tokens.saturating_add(other.tokens);
-        self.truncated |= other.truncated;
-        self.residual.extend(other.residual);
-        self.path.extend(other.path);
-    }
-
-    /// Whether it changes anything, given what stands under each key: else the signal asked for what already
-    /// holds, and there is no decision (DESIGN 6).
-    pub fn changes<'s>(&self, standing: impl Fn(KeyHash) -> &'s [Standing]) -> bool {
-        let covered = |record: &Record| {
-            let mut same = standing(record.key).iter().filter(|old| old.basis == record.basis);
-            same.any(|old| old.covers(record))
-        };
-        !self.lifted.is_empty() || !self.revived.is_empty() || self.runs > 0 || self.tokens > 0 || {
-            !self.records.iter().all(covered)
-        }
-    }
-}
 
 /// What a stop means for whom it names and for all that it touches.
 pub fn conclude(
@@ -173,7 +33,7 @@ pub fn conclude(
     let how = stop.how;
     let basis = if stop.basis == Basis::Issued { Basis::Ended } else { stop.basis };
     let out = Conclusion::new(stop.reason, affected);
-    let mut work = Work { stop, subject, affected, context, basis, how, out };
+    let mut work = Work { stop, subject, affected, context, basis, how, written: BTreeSet::new(), out };
     work.named();
     work.below();
     work.ends();
@@ -190,12 +50,13 @@ struct Work<'a> {
     basis: Basis,
     /// How what is below ends.
     how: How,
+    written: BTreeSet<(KeyHash, Basis)>,
     out: Conclusion,
 }
 
 impl Work<'_> {
     fn put(&mut self, (kind, key): (Kind, KeyHash), until: Until, basis: Basis, expires_at: Option<i64>) {
-        if self.out.records.iter().take(64).any(|old| (old.key, old.basis) == (key, basis)) {
+        if !self.written.insert((key, basis)) {
             return;
         }
         if self.out.records.len() >= self.context.records_max {
@@ -213,7 +74,7 @@ impl Work<'_> {
         }
         let own = self.stop.mark == Mark::AtEvent;
         let times = self.context.times;
-        let root = self.affected.runs.iter().find(|run| self.is_start(run.node)).is_none_or(|run| run.root);
+        let root = self.affected.starts.iter().all(|start| start.root);
         for (kind, key) in self.subject.keys(self.affected, !self.stop.is_by_user(), own) {
             if kind == Kind::RootRun && !root {
                 continue;
@@ -238,8 +99,8 @@ impl Work<'_> {
     fn ended_until(&self, kind: Kind) -> i64 {
         let until = self.affected.starts.iter().filter_map(|start| start.until_ms).max();
         match kind {
-            Kind::Jti => token_until(until, &self.context.times),
-            _ => run_until(until, &self.context.times),
+            Kind::Jti => self.context.times.token_until_ms(until),
+            _ => self.context.times.run_until_ms(until),
         }
     }
 
@@ -254,7 +115,7 @@ impl Work<'_> {
             self.suspend(root);
         }
         let returns = matches!(self.basis, Basis::Suspended | Basis::Disabled | Basis::Killed);
-        let expires = (!returns).then(|| run_until(None, &times));
+        let expires = (!returns).then(|| times.run_until_ms(None));
         for session in &affected.sessions {
             for key in keys::of_kind(&session.names, Kind::Session) {
                 self.put(key, Until::Hold, self.basis, expires);
@@ -265,7 +126,7 @@ impl Work<'_> {
                 continue;
             }
             for key in keys::of_run(&run.name, run.root) {
-                self.put(key, Until::Hold, self.basis, Some(run_until(run.deadline_ms, &times)));
+                self.put(key, Until::Hold, self.basis, Some(times.run_until_ms(run.deadline_ms)));
             }
         }
         for token in affected.tokens.iter().filter(|token| token.top && !token.of_run) {
@@ -273,7 +134,7 @@ impl Work<'_> {
                 continue;
             }
             for key in keys::of_kind(std::slice::from_ref(&token.name), Kind::Jti) {
-                self.put(key, Until::Hold, self.basis, Some(token_until(token.until_ms, &times)));
+                self.put(key, Until::Hold, self.basis, Some(times.token_until_ms(token.until_ms)));
             }
         }
     }
@@ -320,17 +181,17 @@ impl Work<'_> {
                 ends.extend(tokens.map(|token| token.node));
             }
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         ends.retain(|id| seen.insert(*id));
-        self.out.ends =
-            ends.into_iter().take(self.context.records_max).map(|id| (id, self.how_of(id))).collect();
-    }
-
-    /// Only a session is logged out of; what was launched from it is revoked.
-    fn how_of(&self, id: NodeId) -> How {
-        let named = self.affected.starts.iter().any(|s| s.node == id && s.class == Class::Session);
-        let is_session = named || self.affected.sessions.iter().any(|session| session.node == id);
-        if self.how == How::LoggedOut && !is_session { How::Revoked } else { self.how }
+        // Only a session is logged out of; what was launched from it is revoked.
+        let starts = affected.starts.iter().filter(|s| s.class == Class::Session).map(|s| s.node);
+        let sessions: BTreeSet<NodeId> = starts.chain(affected.sessions.iter().map(|s| s.node)).collect();
+        let how = |id| match self.how {
+            How::LoggedOut if !sessions.contains(&id) => How::Revoked,
+            how => how,
+        };
+        let ends = ends.into_iter().take(self.context.records_max);
+        self.out.ends = ends.map(|id| (id, how(id))).collect();
     }
 
     /// What must stop and had not: counted, and told to who asked for it.
@@ -360,82 +221,6 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// Nobody mints for a run behind its deadline; the last token lives as long as tokens may.
-fn run_until(deadline_ms: Option<i64>, times: &Times) -> i64 {
-    let t = times.watermark_ms();
-    times.outlived_ms(deadline_ms.map_or(t, |deadline| deadline.max(t)))
-}
-
-/// A known token is dead by itself when it expires.
-fn token_until(exp_ms: Option<i64>, times: &Times) -> i64 {
-    let t = times.watermark_ms();
-    exp_ms.map_or_else(|| times.outlived_ms(t), |exp| exp.max(t).saturating_add(times.tolerance_ms))
-}
-
-/// A run or token that a fact told of although what it belongs to is dead: a record for it alone, one for each
-/// basis, so that a lift gives it back only when all are lifted.
-pub fn born(it: &Born<'_>, ends: &[(NodeId, End)], context: &Context<'_>) -> Conclusion {
-    let mut out = Conclusion::new(Reason::BornRevoked, &Affected::default());
-    let (node, expires_at) = match it {
-        Born::Run(run) => (run.node, run_until(run.deadline_ms, &context.times)),
-        Born::Token(token) => (token.node, token_until(token.until_ms, &context.times)),
-    };
-    let keys: Vec<(Kind, KeyHash)> = match it {
-        Born::Run(run) => keys::of_run(&run.name, run.root).collect(),
-        Born::Token(token) => keys::of_kind(std::slice::from_ref(&token.name), Kind::Jti).collect(),
-    };
-    let mut over = false;
-    for (_, end) in ends {
-        let basis = match end.how {
-            How::Suspended => Basis::Suspended,
-            How::Disabled => Basis::Disabled,
-            How::Killed => Basis::Killed,
-            How::LoggedOut | How::Completed | How::Deadline | How::Revoked => Basis::Ended,
-        };
-        over |= basis == Basis::Ended;
-        let effect = if basis == Basis::Suspended { Effect::Suspend } else { Effect::Deny };
-        for (kind, key) in &keys {
-            if out.records.iter().all(|old| (old.key, old.basis) != (*key, basis)) {
-                let (kind, key, until, reason_code) = (*kind, *key, Until::Hold, out.reason.code().into());
-                out.records.push(Record {
-                    kind,
-                    key,
-                    until,
-                    effect,
-                    basis,
-                    reason_code,
-                    expires_at: Some(expires_at),
-                });
-            }
-        }
-    }
-    if over {
-        out.ends.push((node, How::Revoked));
-    }
-    if ends.is_empty() {
-        return out;
-    }
-    let at_s = context.times.accepted_ms.div_euclid(1000);
-    match it {
-        Born::Run(run) => {
-            out.runs = 1;
-            out.derived.extend(derive::of_run(run, context.tenant, at_s, out.reason));
-        }
-        Born::Token(token) => {
-            out.tokens = 1;
-            // A token of a run is known by its run; only one without is told of by itself.
-            let derived = (!token.of_run).then(|| derive::of_token(token, at_s, out.reason)).flatten();
-            out.derived.extend(derived);
-        }
-    }
-    out
-}
-
-/// What a fact told of.
-#[derive(Clone, Copy, Debug)]
-pub enum Born<'a> {
-    /// A run.
-    Run(&'a Run),
-    /// A token.
-    Token(&'a Token),
-}
+#[cfg(test)]
+#[path = "conclude_tests.rs"]
+mod tests;

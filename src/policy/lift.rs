@@ -56,3 +56,86 @@ pub fn conclude<'s>(
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Stop;
+    use super::super::sample::{CAEP, NOW_MS, RISC, World};
+    use crate::lineage::alias::Alias;
+    use crate::lineage::node::Class;
+    use crate::lineage::sample::{IDP, alias, company, run, token};
+
+    #[test]
+    fn a_lift_gives_back_what_is_minted_later() {
+        let mut world = World::new(company());
+        let bot = world.told.id("agent", "", "bot");
+        let client = Alias::new("client", "https://as", "bot");
+        world.act(&Stop::kill(), bot, Class::Agent);
+        world.told.tell(&run("late", "bot", ""));
+        world.born(world.told.run("late"));
+        assert_eq!(world.carries(&client, i64::MAX), ["client", "agent"]);
+        assert!(world.told.graph.is_dead(world.told.run("night")).is_some());
+        let out = world.unkill(bot, Class::Agent);
+        assert!(out.changes(|key| world.at(key)));
+        assert_eq!(world.carries(&client, NOW_MS), ["client", "agent"]);
+        assert!(world.carries(&client, NOW_MS + 1).is_empty());
+        assert!(world.told.graph.is_dead(world.told.run("night")).is_none());
+        assert!(world.carries(&Alias::new("run", "", "late"), NOW_MS + 1).is_empty());
+        assert_eq!(world.gates(), "DDDD", "old tokens stay dead");
+        assert!(world.unkill(world.told.run("night"), Class::Run).lifted.is_empty());
+    }
+
+    #[test]
+    fn what_another_stopped_too_stays() {
+        let mut world = World::new(company());
+        let alice = world.told.id("iss_sub", IDP, "alice");
+        let bot = world.told.id("agent", "", "bot");
+        world.act(&Stop::kill(), world.told.run("day"), Class::Run);
+        world.act(&Stop::kill(), alice, Class::Human);
+        world.act(&Stop::kill(), bot, Class::Agent);
+        world.unkill(bot, Class::Agent);
+        let later = NOW_MS + 1;
+        for id in ["day", "night"] {
+            assert!(!world.carries(&Alias::new("run", "", id), later).is_empty(), "{id}");
+        }
+        world.unkill(alice, Class::Human);
+        assert!(world.carries(&Alias::new("run", "", "night"), later).is_empty());
+        assert!(!world.carries(&Alias::new("run", "", "day"), later).is_empty());
+        world.unkill(world.told.run("day"), Class::Run);
+        assert!(world.told.graph.is_dead(world.told.run("sub")).is_none());
+        assert!(world.carries(&Alias::new("run", "", "day"), later).is_empty());
+    }
+
+    #[test]
+    fn enabled_and_compliant_again() {
+        let alice = r#"{"format":"email","email":"alice@example.com"}"#;
+        let device = r#"{"format":"complex","device":{"format":"opaque","id":"laptop"}}"#;
+        let hers = r#"{"format":"complex","device":{"format":"opaque","id":"laptop"},"user":{"format":"email","email":"alice@example.com"}}"#;
+        let compliance = format!("{CAEP}device-compliance-change");
+        let unfit = r#"{"previous_status":"compliant","current_status":"not-compliant"}"#;
+        let fit = r#"{"previous_status":"not-compliant","current_status":"compliant"}"#;
+        let (disabled, enabled) = (format!("{RISC}account-disabled"), format!("{RISC}account-enabled"));
+        let cases = [
+            (&disabled, "{}", &enabled, "{}", alice, true),
+            (&disabled, r#"{"reason":"hijacking"}"#, &enabled, "{}", alice, false),
+            (&compliance, unfit, &compliance, fit, device, true),
+            (&compliance, unfit, &compliance, fit, hers, true),
+        ];
+        for (stop, stopped, lift, lifted, subject, back) in cases {
+            let mut world = World::new(company());
+            let s1 = alias("session", IDP, "s1");
+            world.signal(stop, stopped, subject, false).unwrap();
+            world.told.tell(&run("late", "helper", &format!(r#","session":{s1}"#)));
+            world.born(world.told.run("late"));
+            world.told.tell(&token("t-late", "late"));
+            assert!(world.gate("t-late").is_some(), "{subject}");
+            world.signal(lift, lifted, subject, false).unwrap();
+            for id in ["day", "late"] {
+                assert_eq!(world.told.graph.is_dead(world.told.run(id)).is_none(), back, "{id} {subject}");
+                let later = world.carries(&Alias::new("run", "", id), NOW_MS + 1);
+                assert_eq!(later.is_empty(), back, "{id} {subject}");
+            }
+            assert!(world.gate("t-day").is_some(), "old tokens stay dead");
+        }
+    }
+}

@@ -6,16 +6,21 @@
 //!
 //! - [`reason`]: the fixed table of reasons, the only words that the hub adds
 //! - [`plan`]: event → plan, for every CAEP and RISC type; and the plans of kill, complete, deadline
-//! - [`conclude`]: plan + what is touched → records, ends
+//! - [`conclude`]: plan + what is touched → records, ends; [`conclusion`]: as plain data
+//! - [`born`]: what was told of too late
 //! - [`lift`]: what is taken back
 //! - [`derive`]: the events that lineage adds outward
 //! - [`keys`]: which keys of a principal a decision is written under
 //!
 //! Sees `lineage::affected`, not the graph's inside. Never reads a clock, never does I/O.
 
+pub mod born;
 pub mod conclude;
+pub mod conclusion;
 pub mod derive;
 pub mod keys;
 pub mod lift;
 pub mod plan;
 pub mod reason;
+#[cfg(test)]
+mod sample;

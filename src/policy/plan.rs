@@ -308,3 +308,7 @@ fn purged() -> Stop {
     Stop::new(Reason::AccountPurged, Mark::Hold, Basis::Ended, How::Revoked, Cascade::Everything)
         .at(PRINCIPAL)
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -23,12 +23,11 @@ pub fn now_s() -> i64 {
 pub struct Idp {
     pub iss: String,
     pub key: SigningKey,
-    pub alg: Alg,
 }
 
 impl Idp {
     pub fn new(iss: &str, alg: Alg) -> Self {
-        Self { iss: iss.into(), key: SigningKey::generate(alg).unwrap(), alg }
+        Self { iss: iss.into(), key: SigningKey::generate(alg).unwrap() }
     }
 
     pub fn jwks(&self) -> Value {

@@ -2,7 +2,7 @@
 
 use super::{Fixed, OPTIONS, draft, everything, open, open_as, tenant};
 use crate::journal::disk::{Disk, Folder};
-use crate::journal::entry::{Link, Position};
+use crate::journal::entry::{Link, Payload, Position};
 use crate::journal::error::Error;
 use crate::journal::header::Part;
 use crate::journal::reader::Reader;
