@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -65,7 +66,7 @@ impl Operations {
 
     fn open_log(path: &Path) -> io::Result<Log> {
         let rows = std::fs::read(path).map_or(0, |b| b.iter().filter(|c| **c == b'\n').count());
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let bytes = file.metadata()?.len();
         Ok(Log { file, rows, bytes })
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::Tasks;
+/// Spawns a task under a name; `app` owns it.
+pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>;
 
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +27,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
-    tasks: Tasks,
+    spawn: Spawn,
     mut stop: watch::Receiver<bool>,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
@@ -52,7 +54,7 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         let mut stop = stop.clone();
-        tasks.spawn("connection", async move {
+        let connection = async move {
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_millis(limits.header_read_timeout_ms))
@@ -69,6 +71,7 @@ pub async fn serve(
                 let _ = connection.as_mut().await;
             }
             drop(permit);
-        });
+        };
+        spawn("connection", Box::pin(connection));
     }
 }

@@ -1,8 +1,22 @@
 //! Configuration to each part's own settings.
 
 use crate::config::Config;
+use crate::hub::decide;
+use crate::lineage::walk;
 use crate::outbox::pace;
 use crate::transmitter;
+
+/// How far a decision may reach.
+pub fn bounds(config: &Config) -> decide::Bounds {
+    let limits = &config.limits;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let walk = walk::Bounds {
+        nodes: count(limits.walk_nodes),
+        depth: count(limits.walk_depth),
+        ..walk::Bounds::default()
+    };
+    decide::Bounds { walk, derived_max: limits.derived_max }
+}
 
 /// The transmitter's settings.
 pub fn transmitter(config: &Config) -> transmitter::config::Config {

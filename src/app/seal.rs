@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,7 +75,8 @@ impl AuditSeal {
     pub fn sign_heads(&self, dir: &Path, heads: &SignedHeads) -> anyhow::Result<()> {
         let mut line = sign_compact(&self.key, HEADS_TYP, &serde_json::to_vec(heads)?)?;
         line.push('\n');
-        let mut file = OpenOptions::new().create(true).append(true).open(dir.join("heads.jws"))?;
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join("heads.jws"))?;
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
         Ok(())

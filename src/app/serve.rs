@@ -101,6 +101,7 @@ fn open_store(
     places: &Places,
     config: &Config,
     seal: &AuditSeal,
+    bases: &Folder,
     chance: SharedChance,
 ) -> anyhow::Result<Opened> {
     let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
@@ -112,7 +113,6 @@ fn open_store(
             "the last batch was not finished and was cut; nobody was told it was taken"
         );
     }
-    let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
     let mirror = match Mirror::open(&places.mirror) {
         Ok(mirror) => Some(mirror),
         Err(error) => {
@@ -121,7 +121,7 @@ fn open_store(
         }
     };
     let mut reader = Reader::open(disk)?;
-    let loaded = start::load(&bases, &mut reader, seal, mirror.as_ref(), journal.id(), journal.end())?;
+    let loaded = start::load(bases, &mut reader, seal, mirror.as_ref(), journal.id(), journal.end())?;
     for (tenant, seq, _) in journal.heads() {
         let folded = loaded.states.get(&tenant).map(|s| s.seq());
         anyhow::ensure!(
@@ -170,7 +170,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
     let keys = Arc::new(Keys::open(&places.keys, chance.clone())?);
     let seal = Arc::new(AuditSeal::new(&keys)?);
-    let Opened { journal, loaded, mirror } = open_store(&places, &config, &seal, chance.clone())?;
+    let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
+    let Opened { journal, loaded, mirror } = open_store(&places, &config, &seal, &bases, chance.clone())?;
     tracing::info!(
         from = ?loaded.from,
         folded = loaded.folded,
@@ -216,7 +217,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             sink: wiring.clone(),
             mirror: feed.clone(),
             leap_max_ms: config.clock.leap_max_ms,
-            base: base_writer(&places, seal.clone(), config.journal.bases_kept, clock.clone())?,
+            bounds: super::convert::bounds(&config),
+            base: base_writer(&places, bases, seal.clone(), config.journal.bases_kept, clock.clone()),
         },
     );
     if feed.is_some() && !had_rows {
@@ -257,7 +259,10 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         transmitting.signed_cache_max,
     ));
     let outcomes: Arc<dyn Outcomes> = Arc::new(Telling(hub.clone()));
+    let transmitted = transmitter::metrics::Metrics::default();
+    page.with(|registry| transmitted.register(registry, outbox.clone(), signer.made()));
     let spawning = tasks.clone();
+    let spawn: api::serve::Spawn = Arc::new(move |name, future| spawning.spawn(name, future));
     let push = push::Push::new(push::Parts {
         outbox: outbox.clone(),
         signer: signer.clone(),
@@ -267,8 +272,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         clock: clock.clone(),
         chance: chance.clone(),
         config: transmitting.clone(),
-        metrics: transmitter::metrics::Metrics::default(),
-        spawn: Arc::new(move |name, future| spawning.spawn(name, future)),
+        metrics: transmitted.clone(),
+        spawn: spawn.clone(),
         shutdown: stopping.clone(),
     });
     tasks.spawn("push streams", push.run());
@@ -297,7 +302,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             outcomes,
             clock: clock.clone(),
             config: transmitting,
-            metrics: transmitter::metrics::Metrics::default(),
+            metrics: transmitted.clone(),
             shutdown: stopping.clone(),
         }),
         gate,
@@ -345,7 +350,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         ("public listener", public, api::public::routes(api.clone())),
         ("admin listener", admin, api::admin::routes(api)),
     ] {
-        tasks.spawn(name, api::serve::serve(listener, router, limits, tasks.clone(), stopping.clone()));
+        tasks.spawn(name, api::serve::serve(listener, router, limits, spawn.clone(), stopping.clone()));
     }
     tasks.spawn(
         "chain heads",
@@ -393,16 +398,16 @@ type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;
 
 fn base_writer(
     places: &Places,
+    bases: Folder,
     seal: Arc<AuditSeal>,
     keep: usize,
     clock: SharedClock,
-) -> anyhow::Result<BaseWriter> {
-    let bases = Folder::read_only(&places.bases);
+) -> BaseWriter {
     let root = places.root.clone();
-    Ok(Box::new(move |spine| {
+    Box::new(move |spine| {
         seal.sign_heads(&root, &heads_of(spine, clock.wall_ms())).map_err(|e| e.to_string())?;
         base::write(spine, &bases, &*seal, keep)
-    }))
+    })
 }
 
 async fn sign_heads(

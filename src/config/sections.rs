@@ -33,14 +33,6 @@ pub struct Limits {
     pub admin_bytes: usize,
     /// Longest body of a poll request.
     pub poll_bytes: usize,
-    /// Deepest nesting of JSON.
-    pub json_depth: usize,
-    /// How long a `jti` is remembered, in entry time (s).
-    pub dedupe_window_s: u32,
-    /// How many are remembered for each upstream.
-    pub dedupe_per_upstream: usize,
-    /// How many signals of a tenant are remembered to know an echo.
-    pub echo_window: usize,
     /// Requests waiting for the sequencer; above: 503 and Retry-After.
     pub in_flight_max: usize,
     /// Longest wait of a poll (ms).
@@ -53,10 +45,6 @@ pub struct Limits {
     pub poll_batch_bytes: usize,
     /// Reports of refused access for one SET by poll; then it is a dead letter.
     pub poll_refusals_max: u32,
-    /// `Idempotency-Key`s remembered for each tenant.
-    pub idempotency_keys: usize,
-    /// Dead letters kept for each tenant.
-    pub dead_letters_max: usize,
     /// Connections of each listener.
     pub connections_max: usize,
     /// Longest wait for a request's head (ms).

@@ -57,7 +57,7 @@ listen = 'localhost'
 
 [limits]
 set_bytes = 1
-json-depth = 32
+poll-bytes = 32
 poll_batch_max = 'many'
 
 [journal]
@@ -114,7 +114,7 @@ events_requested = ['*']
         ("public.listen (line 5): ", "behind_proxy"),
         ("admin.listen (line 8): ", "IP address and a port"),
         ("limits.set_bytes (line 11): ", "from 512 to 1048576"),
-        ("limits.json-depth (line 12): ", "`json_depth` is one"),
+        ("limits.poll-bytes (line 12): ", "`poll_bytes` is one"),
         ("limits.poll_batch_max (line 13): ", "must be integer, is string"),
         ("journal.base_cron (line 16): ", "six fields"),
         ("egress.allow_cidrs[1] (line 19): ", "CIDR"),

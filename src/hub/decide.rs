@@ -3,7 +3,7 @@
 //! In the flow: the spine calls [`decide`] right behind an input; the result is journaled and then folded. The rules are
 //! `policy`'s; this file only brings together the state, the graph's walk and the plan. Pure: no clock, no key.
 
-use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, SetInput, Touched};
+use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, Route, SetInput, Touched};
 use crate::hub::names;
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::state::State;
@@ -13,7 +13,7 @@ use crate::lineage::graph::class_of_kind;
 use crate::lineage::keyed::Named;
 use crate::lineage::node::{Class, NodeId};
 use crate::lineage::subject::{Facet, Resolved, Verdict, facet_of, facets};
-use crate::lineage::walk::{Bounds, Reach, affected};
+use crate::lineage::walk::{self, Reach, affected};
 use crate::policy::conclude::{Born, Conclusion, Context, Times, born, conclude};
 use crate::policy::keys::Subject;
 use crate::policy::lift;
@@ -32,15 +32,39 @@ const RELINKED_MAX: usize = 1000;
 /// Runs whose deadline one decision ends.
 const OVERDUE_MAX: usize = 1000;
 
+/// How far one decision may reach. Configuration, for a decision is journaled with what it reached: another bound
+/// later rewrites nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How far a walk goes.
+    pub walk: walk::Bounds,
+    /// Most derived events; the rest is counted.
+    pub derived_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { walk: walk::Bounds::default(), derived_max: 1000 }
+    }
+}
+
+/// The state, and how far to go on it.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    state: &'a State,
+    bounds: &'a Bounds,
+}
+
 /// Decides the input that is the last entry of `state`. `None`: nothing is stopped and nothing given back.
-pub fn decide(state: &State, journal: &[u8; 16], body: &Body) -> Option<Decision> {
+pub fn decide(state: &State, journal: &[u8; 16], body: &Body, bounds: &Bounds) -> Option<Decision> {
+    let ground = Ground { state, bounds };
     let cause = state.seq();
     let (concluded, txn) = match body {
-        Body::Set(set) => (on_set(state, set)?, set.txn.clone()),
-        Body::Fact(fact) => (on_fact(state, fact)?, names::txn(journal, &state.tenant, cause)),
-        Body::Kill(act) => (on_kill(state, act)?, names::txn(journal, &state.tenant, cause)),
-        Body::Lift(act) => (on_lift(state, act)?, names::txn(journal, &state.tenant, cause)),
-        Body::Tick => (on_tick(state)?, names::txn(journal, &state.tenant, cause)),
+        Body::Set(set) => (on_set(ground, set)?, set.txn.clone()),
+        Body::Fact(fact) => (on_fact(ground, fact)?, names::txn(journal, &state.tenant, cause)),
+        Body::Kill(act) => (on_kill(ground, act)?, names::txn(journal, &state.tenant, cause)),
+        Body::Lift(act) => (on_lift(ground, act)?, names::txn(journal, &state.tenant, cause)),
+        Body::Tick => (on_tick(ground)?, names::txn(journal, &state.tenant, cause)),
         _ => return None,
     };
     Some(decision(cause, txn, concluded))
@@ -87,7 +111,12 @@ fn changing(state: &State, concluded: Conclusion) -> Option<Conclusion> {
     concluded.changes(|key| state.standing(key)).then_some(concluded)
 }
 
-fn on_set(state: &State, set: &SetInput) -> Option<Conclusion> {
+fn on_set(ground: Ground<'_>, set: &SetInput) -> Option<Conclusion> {
+    let state = ground.state;
+    // Beyond its sender's authority, an echo, or about the stream itself: kept, and nothing more (DESIGN 6, 11).
+    if set.route != Route::Forward {
+        return None;
+    }
     let Object::Upstream(upstream) = &state.object(ObjectKind::Upstream, &set.upstream)?.object else {
         return None;
     };
@@ -105,12 +134,12 @@ fn on_set(state: &State, set: &SetInput) -> Option<Conclusion> {
         Plan::Stop(stop) => {
             let resolved = state.graph.resolve_to(&sub_id, &set.iss, stop.aims);
             let subject = Subject { facets: &said, names: &set.names, resolved: &resolved };
-            stopped(state, &stop, &subject, times)
+            stopped(ground, &stop, &subject, times)
         }
         Plan::Lift(lift) => {
             let resolved = state.graph.resolve_to(&sub_id, &set.iss, lift.aims);
             let subject = Subject { facets: &said, names: &set.names, resolved: &resolved };
-            lifted(state, &lift, &subject, times)
+            lifted(ground, &lift, &subject, times)
         }
     }
 }
@@ -120,16 +149,22 @@ fn parse_event(set: &SetInput, dialect: Dialect) -> Option<Event> {
     Event::parse_str(&set.uri, set.event.get(), dialect).ok()
 }
 
-fn stopped(state: &State, stop: &Stop, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
-    let touched = affected(&state.graph, subject.resolved, stop.reach(subject.resolved), Bounds::default());
-    let context = Context::new(state.tenant.as_str(), times);
+fn stopped(ground: Ground<'_>, stop: &Stop, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
+    let state = ground.state;
+    let touched = affected(&state.graph, subject.resolved, stop.reach(subject.resolved), ground.bounds.walk);
+    let context = context(ground, times);
     changing(state, conclude(stop, subject, &touched, &context))
 }
 
-fn lifted(state: &State, lift: &Lift, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
-    let touched = affected(&state.graph, subject.resolved, Reach::Lifting(lift.how), Bounds::default());
-    let context = Context::new(state.tenant.as_str(), times);
+fn lifted(ground: Ground<'_>, lift: &Lift, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
+    let state = ground.state;
+    let touched = affected(&state.graph, subject.resolved, Reach::Lifting(lift.how), ground.bounds.walk);
+    let context = context(ground, times);
     changing(state, lift::conclude(lift, subject, &touched, &context, |key| state.standing(key)))
+}
+
+fn context(ground: Ground<'_>, times: Times) -> Context<'_> {
+    Context { derived_max: ground.bounds.derived_max, ..Context::new(ground.state.tenant.as_str(), times) }
 }
 
 /// Times of what no issuer said: an operator, a source of facts, the clock.
@@ -153,40 +188,46 @@ fn resolve_alias(state: &State, alias: &Alias) -> Resolved {
     }
 }
 
-fn on_kill(state: &State, act: &Act) -> Option<Conclusion> {
+fn on_kill(ground: Ground<'_>, act: &Act) -> Option<Conclusion> {
+    let state = ground.state;
     let resolved = resolve_alias(state, &act.target.alias);
     let said = [(resolved.aim, act.target.alias.clone())];
     let subject = Subject { facets: &said, names: std::slice::from_ref(&act.target), resolved: &resolved };
-    stopped(state, &Stop::kill(), &subject, own_times(state))
+    stopped(ground, &Stop::kill(), &subject, own_times(state))
 }
 
-fn on_lift(state: &State, act: &Act) -> Option<Conclusion> {
+fn on_lift(ground: Ground<'_>, act: &Act) -> Option<Conclusion> {
+    let state = ground.state;
     let resolved = resolve_alias(state, &act.target.alias);
     let said = [(resolved.aim, act.target.alias.clone())];
     let subject = Subject { facets: &said, names: std::slice::from_ref(&act.target), resolved: &resolved };
     let times = Times { tolerance_ms: 0, ..own_times(state) };
-    lifted(state, &Lift::kill(), &subject, times)
+    lifted(ground, &Lift::kill(), &subject, times)
 }
 
-fn on_fact(state: &State, input: &FactInput) -> Option<Conclusion> {
+fn on_fact(ground: Ground<'_>, input: &FactInput) -> Option<Conclusion> {
+    let state = ground.state;
     match &input.fact {
         Fact::Complete { target } => {
             let id = state.graph.find(target)?;
-            end_known(state, id, &Stop::complete(target.kind == "agent"))
+            end_known(ground, id, &Stop::complete(target.kind == "agent"))
         }
-        Fact::Run(run) => born_dead(state, state.graph.find(&Alias::new("run", "", &run.id))?),
-        Fact::Token(token) => born_dead(state, state.graph.find(&Alias::new("jti", &token.iss, &token.jti))?),
-        Fact::Agent(_) | Fact::Edge(_) => relinked(state, &input.fact),
+        Fact::Run(run) => born_dead(ground, state.graph.find(&Alias::new("run", "", &run.id))?),
+        Fact::Token(token) => {
+            born_dead(ground, state.graph.find(&Alias::new("jti", &token.iss, &token.jti))?)
+        }
+        Fact::Agent(_) | Fact::Edge(_) => relinked(ground, &input.fact),
         Fact::Tool(_) => None,
     }
 }
 
 /// A late name or edge may bring runs and tokens below something that is dead.
-fn relinked(state: &State, fact: &Fact) -> Option<Conclusion> {
+fn relinked(ground: Ground<'_>, fact: &Fact) -> Option<Conclusion> {
+    let state = ground.state;
     let nodes: Vec<NodeId> = fact.aliases().iter().filter_map(|alias| state.graph.find(alias)).collect();
     let (below, _) = state.graph.runs_and_tokens_at(&nodes, RELINKED_MAX);
     let mut all: Option<Conclusion> = None;
-    for one in below.into_iter().filter_map(|id| born_dead(state, id)) {
+    for one in below.into_iter().filter_map(|id| born_dead(ground, id)) {
         match &mut all {
             None => all = Some(one),
             Some(all) => all.absorb(one),
@@ -196,34 +237,37 @@ fn relinked(state: &State, fact: &Fact) -> Option<Conclusion> {
 }
 
 /// A run or token told of under something dead is revoked from the start (LINEAGE, rule 2).
-fn born_dead(state: &State, id: NodeId) -> Option<Conclusion> {
+fn born_dead(ground: Ground<'_>, id: NodeId) -> Option<Conclusion> {
+    let state = ground.state;
     let ends = state.graph.ends_over(id);
     if ends.is_empty() {
         return None;
     }
     let class = state.graph.node(id).map_or(Class::Unknown, |n| n.class);
-    let touched = affected(&state.graph, &Resolved::to(id, class), Reach::Everything, Bounds::default());
+    let touched = affected(&state.graph, &Resolved::to(id, class), Reach::Everything, ground.bounds.walk);
     let it = match class {
         Class::Run => Born::Run(touched.runs.iter().find(|run| run.node == id)?),
         _ => Born::Token(touched.tokens.iter().find(|token| token.node == id)?),
     };
-    changing(state, born(&it, &ends, &Context::new(state.tenant.as_str(), own_times(state))))
+    changing(state, born(&it, &ends, &context(ground, own_times(state))))
 }
 
-fn end_known(state: &State, id: NodeId, stop: &Stop) -> Option<Conclusion> {
+fn end_known(ground: Ground<'_>, id: NodeId, stop: &Stop) -> Option<Conclusion> {
+    let state = ground.state;
     let class = state.graph.node(id).map_or(Class::Unknown, |n| n.class);
     let resolved = Resolved::to(id, class);
     let names: Vec<Named> = state.graph.named(id);
     let said: Vec<(Facet, Alias)> = names.iter().map(|n| (resolved.aim, n.alias.clone())).collect();
     let subject = Subject { facets: &said, names: &names, resolved: &resolved };
-    stopped(state, stop, &subject, own_times(state))
+    stopped(ground, stop, &subject, own_times(state))
 }
 
 /// Runs whose deadline passed end together, in one decision.
-fn on_tick(state: &State) -> Option<Conclusion> {
+fn on_tick(ground: Ground<'_>) -> Option<Conclusion> {
+    let state = ground.state;
     let mut all: Option<Conclusion> = None;
     for id in state.overdue(state.time_ms(), OVERDUE_MAX) {
-        let Some(one) = end_known(state, id, &Stop::deadline()) else { continue };
+        let Some(one) = end_known(ground, id, &Stop::deadline()) else { continue };
         match &mut all {
             None => all = Some(one),
             Some(all) => all.absorb(one),

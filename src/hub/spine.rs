@@ -55,6 +55,8 @@ pub struct Parts {
     pub mirror: Option<Arc<Feed>>,
     /// How far the wall clock may leap against CLOCK_BOOTTIME (ms).
     pub leap_max_ms: i64,
+    /// How far a decision may reach.
+    pub bounds: super::decide::Bounds,
     /// Writes a base; called between batches.
     pub base: Box<dyn Fn(&Spine) -> Result<String, String> + Send>,
 }
@@ -496,7 +498,9 @@ impl Spine {
     ) -> Result<Option<(EntryId, super::entry::Decision)>, Fatal> {
         let journal = self.journal.id();
         let Some(state) = self.states.get(tenant) else { return Ok(None) };
-        let Some(decision) = super::decide::decide(state, &journal.0, body) else { return Ok(None) };
+        let Some(decision) = super::decide::decide(state, &journal.0, body, &self.parts.bounds) else {
+            return Ok(None);
+        };
         let id = self.stage(tenant, Body::Decision(decision.clone()))?;
         Ok(Some((id, decision)))
     }

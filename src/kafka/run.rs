@@ -40,8 +40,9 @@ pub enum Error {
     Cursor(String),
 }
 
-/// Runs the projection until `stop` is set (ring the wake to have it seen at once). Blocking: up to 50 ms after
-/// `stop` if idle, else up to 5 s more for what is queued. Not within an async runtime.
+/// Runs the projection until `stop` is set (ring the wake to have it seen at once). Blocking. After `stop` it ends
+/// within 50 ms if idle, 5 s more for what is queued; a probe (2 s) or the creation of topics (10 s) that is under
+/// way is waited for. Not within an async runtime.
 ///
 /// # Errors
 /// [`Error`], before anything is sent only.
@@ -291,7 +292,3 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
 #[cfg(test)]
 #[path = "run_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "try_tests.rs"]
-mod try_tests;

@@ -53,8 +53,10 @@ impl Topic {
                 ("max.compaction.lag.ms", "3600000"),
                 ("min.cleanable.dirty.ratio", "0.1"),
             ],
-            // 14 days.
-            Self::Rejected => &[("cleanup.policy", "delete"), ("retention.ms", "1209600000")],
+            // 14 days, in segments of one: what is older goes, within a day.
+            Self::Rejected => {
+                &[("cleanup.policy", "delete"), ("retention.ms", "1209600000"), ("segment.ms", "86400000")]
+            }
         }
     }
 }

@@ -86,13 +86,11 @@ impl Door {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Pushed {
-        if let Some(hash) = &upstream.bearer_sha256
-            && !auth::bearer(headers).is_ok_and(|b| crate::keys::secret_matches(hash, b))
-        {
-            return Pushed::Rejected(
-                ErrCode::AuthenticationFailed,
-                "the transmitter could not be authenticated",
-            );
+        if let Some(hash) = &upstream.bearer_sha256 {
+            let bearer = auth::bearer(headers).ok();
+            if !bearer.is_some_and(|b| crate::keys::secret_matches(hash, b)) {
+                return self.not_authenticated(tenant, bearer);
+            }
         }
         let who = (tenant.clone(), upstream.id.clone());
         if let Err(too_many) = self.rate.take(&who, upstream.authority.rate_per_s, self.clock.boot_ms()) {
@@ -109,6 +107,19 @@ impl Door {
             Err(pushed) => return pushed,
         };
         self.accept(tenant, upstream, set).await
+    }
+
+    /// Good credentials at a door that is not theirs are another mistake than bad ones (RFC 8935, 2.4).
+    fn not_authenticated(&self, tenant: &TenantId, bearer: Option<&str>) -> Pushed {
+        let hash = bearer.map(crate::keys::hash_secret);
+        let of_another = hash.is_some_and(|hash| {
+            let view = self.views.of(tenant);
+            view.is_some_and(|v| v.upstreams.values().any(|u| u.bearer_sha256.as_ref() == Some(&hash)))
+        });
+        if of_another {
+            return Pushed::Rejected(ErrCode::AccessDenied, "the transmitter may not deliver SETs here");
+        }
+        Pushed::Rejected(ErrCode::AuthenticationFailed, "the transmitter could not be authenticated")
     }
 
     /// Verifies with the keys at hand, and once more with fresh ones where the `kid` is unknown.

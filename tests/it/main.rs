@@ -12,4 +12,5 @@ mod parts;
 mod peers;
 mod power;
 mod real;
+mod receiver_table;
 mod tenants;
