@@ -9,6 +9,9 @@ use crate::config::Config;
 use crate::journal::Position;
 use crate::keys::Keys;
 use crate::operations::Operations;
+use crate::revocation::key::{KeyHash, Kind};
+use crate::revocation::record;
+use crate::tenant::TenantId;
 
 /// What rings when there is something new.
 pub type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -30,6 +33,9 @@ pub fn bell() -> ((), Ring) {
     ((), Arc::new(|| {}))
 }
 
+/// A record in force: whose, kind and key, what stands.
+pub type Standing = (TenantId, Kind, KeyHash, record::Standing);
+
 /// What a projection reads.
 pub struct Parts<'a> {
     /// Settings.
@@ -44,6 +50,8 @@ pub struct Parts<'a> {
     pub keys: Arc<Keys>,
     /// Refused SETs.
     pub operations: Arc<Operations>,
+    /// What stands now: cleared on Kafka when it expires.
+    pub standing: Vec<Standing>,
     /// Shows how it goes.
     pub page: &'a crate::telemetry::Metrics,
 }
@@ -69,8 +77,11 @@ pub fn start(
     // Mistakes in the settings are the operator's: refuse to start.
     client_config(&settings)?;
     let reader = Reader::open(Arc::new(Folder::read_only(&parts.places.journal)))?;
-    let source =
+    let mut source =
         Projection::new(reader, parts.durable, parts.keys, parts.config.public_url.clone(), parts.operations);
+    for (tenant, kind, key, standing) in &parts.standing {
+        source.stands(tenant, *kind, *key, standing);
+    }
     let cursor = CursorFile::new(parts.places.root.join("kafka.cursor"), parts.journal);
     let health = Arc::new(crate::kafka::link::Health::default());
     parts.page.with(|page| page.register_collector(Box::new(super::health::Kafka(health.clone()))));

@@ -331,6 +331,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             durable,
             keys,
             operations: api.operations.clone(),
+            standing: if config.kafka.is_on() { hub.look(all_standing).await? } else { vec![] },
             page: &api.page,
         },
         wake,
@@ -392,6 +393,18 @@ impl Outcomes for Telling {
     fn tell(&self, tenant: &TenantId, outcome: hub::entry::Outcome) {
         self.0.tell(tenant, outcome);
     }
+}
+
+fn all_standing(spine: &Spine) -> Vec<super::projections::Standing> {
+    let of = |(tenant, state): (&TenantId, &hub::state::State)| {
+        let rows: Vec<_> = state
+            .standings()
+            .flat_map(|(key, kind, list)| list.iter().map(move |s| (kind, key, s.clone())))
+            .map(|(kind, key, s)| (tenant.clone(), kind, key, s))
+            .collect();
+        rows
+    };
+    spine.states().iter().flat_map(of).collect()
 }
 
 type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;

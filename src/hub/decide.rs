@@ -18,6 +18,7 @@ use crate::policy::conclude::{Born, Conclusion, Context, Times, born, conclude};
 use crate::policy::keys::Subject;
 use crate::policy::lift;
 use crate::policy::plan::{Lift, Plan, Stop, plan};
+use crate::revocation::record::{Basis, Record, Until};
 use crate::set::dialect::Dialect;
 use crate::set::event::Event;
 use crate::set::sub_id::SubId;
@@ -67,10 +68,34 @@ pub fn decide(state: &State, journal: &[u8; 16], body: &Body, bounds: &Bounds) -
         Body::Tick => (on_tick(ground)?, names::txn(journal, &state.tenant, cause)),
         _ => return None,
     };
-    Some(decision(cause, txn, concluded))
+    Some(decision(state, cause, txn, concluded))
 }
 
-fn decision(cause: Seq, txn: String, c: Conclusion) -> Decision {
+/// A record as it will stand: what holds under its key already never shrinks, also for who reads the journal alone.
+fn as_it_stands(state: &State, mut record: Record) -> Record {
+    let standing = state.standing(record.key).iter().find(|s| s.basis == record.basis);
+    if let Some(mut merged) = standing.cloned() {
+        merged.merge(&record, state.seq());
+        record.until = merged.until;
+        record.effect = merged.effect;
+        record.expires_at = merged.expires_at;
+    }
+    record
+}
+
+/// The watermark that a lift leaves is no lower than one that stands there already.
+fn as_it_stays(state: &State, l: crate::policy::conclude::Lifted) -> Lifted {
+    let (mut at_ms, mut expires_at) = (l.at_ms, l.expires_at);
+    for standing in state.standing(l.key).iter().filter(|s| s.basis == Basis::Issued) {
+        if let Until::Watermark(t) = standing.until {
+            at_ms = at_ms.max(t);
+        }
+        expires_at = expires_at.max(standing.expires_at.unwrap_or(i64::MAX));
+    }
+    Lifted { kind: l.kind, key: l.key, basis: l.basis, at_ms, expires_at }
+}
+
+fn decision(state: &State, cause: Seq, txn: String, c: Conclusion) -> Decision {
     let derived = |d: crate::policy::derive::Derived| Derived {
         echo: names::echo(&txn, &d.uri, d.sub_id.get(), d.event.get()),
         uri: d.uri,
@@ -78,20 +103,14 @@ fn decision(cause: Seq, txn: String, c: Conclusion) -> Decision {
         event: d.event,
     };
     let derived = c.derived.into_iter().map(derived).collect();
-    let lifted = c.lifted.into_iter().map(|l| Lifted {
-        kind: l.kind,
-        key: l.key,
-        basis: l.basis,
-        at_ms: l.at_ms,
-        expires_at: l.expires_at,
-    });
+    let lifted = c.lifted.into_iter().map(|l| as_it_stays(state, l)).collect();
     Decision {
         cause,
         rule: RULES.into(),
         reason_code: c.reason.code().into(),
         path: c.path,
-        records: c.records,
-        lifted: lifted.collect(),
+        records: c.records.into_iter().map(|r| as_it_stands(state, r)).collect(),
+        lifted,
         ends: c.ends,
         revived: c.revived,
         derived,

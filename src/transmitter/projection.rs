@@ -17,8 +17,8 @@ use crate::kafka::source::{CursorStore, Source, Step};
 use crate::kafka::wire::{self, Message, Received, Rejected};
 use crate::keys::{Keys, TenantKeys};
 use crate::operations::Operations;
-use crate::revocation::key::KeyHash;
-use crate::revocation::record::{Basis, Effect, Record, Until};
+use crate::revocation::key::{KeyHash, Kind};
+use crate::revocation::record::{Basis, Effect, Record, Standing, Until};
 use crate::set::sub_id::SubId;
 use crate::tenant::{Seq, TenantId};
 
@@ -44,6 +44,8 @@ pub struct Projection {
     operations: Arc<Operations>,
     /// By expiry time and key: cleared once, with the entry that shows that the time has passed.
     expiring: BTreeMap<(i64, KeyHash, u8), Expiring>,
+    /// When each of them expires by what was said of it last.
+    expires_at: HashMap<(KeyHash, u8), i64>,
     rejected: u64,
     per_tenant: HashMap<TenantId, (Arc<TenantKeys>, String)>,
 }
@@ -59,8 +61,8 @@ impl Projection {
     ) -> Self {
         // From now on refused SETs are gathered.
         operations.drain_tap();
-        let (expiring, per_tenant) = (BTreeMap::new(), HashMap::new());
-        Self { reader, durable, keys, public_url, operations, expiring, rejected: 0, per_tenant }
+        let (expiring, expires_at, per_tenant) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        Self { reader, durable, keys, public_url, operations, expiring, expires_at, rejected: 0, per_tenant }
     }
 
     fn of_tenant(&mut self, tenant: &TenantId) -> Result<(Arc<TenantKeys>, String), String> {
@@ -125,9 +127,33 @@ impl Projection {
         if self.expiring.len() >= EXPIRING_MAX {
             return;
         }
-        let key = (at_ms, record.key, record.basis as u8);
+        let key = (record.key, record.basis as u8);
+        if let Some(before_ms) = self.expires_at.insert(key, at_ms) {
+            self.expiring.remove(&(before_ms, key.0, key.1));
+        }
         let expiring = Expiring { tenant: entry.tenant.clone(), record, txn: txn.into(), seq: entry.seq };
-        self.expiring.insert(key, expiring);
+        self.expiring.insert((at_ms, key.0, key.1), expiring);
+    }
+
+    /// Follows a record that stood when the projection began, to clear it when it has expired.
+    pub fn stands(&mut self, tenant: &TenantId, kind: Kind, key: KeyHash, standing: &Standing) {
+        let Some(at_ms) = standing.expires_at else { return };
+        if self.expiring.len() >= EXPIRING_MAX {
+            return;
+        }
+        let record = Record {
+            kind,
+            key,
+            until: standing.until,
+            effect: standing.effect,
+            basis: standing.basis,
+            reason_code: standing.reason_code.clone(),
+            expires_at: standing.expires_at,
+        };
+        let basis = record.basis as u8;
+        self.expires_at.insert((key, basis), at_ms);
+        let expiring = Expiring { tenant: tenant.clone(), record, txn: String::new(), seq: standing.seq };
+        self.expiring.insert((at_ms, key, basis), expiring);
     }
 
     /// Records whose time has passed are cleared in words first, then taken out of the topic.
@@ -135,8 +161,9 @@ impl Projection {
         let mut out = Vec::new();
         while let Some(((at_ms, ..), _)) = self.expiring.first_key_value()
             && *at_ms <= now_ms
-            && let Some((_, old)) = self.expiring.pop_first()
+            && let Some(((_, key, basis_no), old)) = self.expiring.pop_first()
         {
+            self.expires_at.remove(&(key, basis_no));
             let entry = Entry {
                 tenant: old.tenant.clone(),
                 seq: old.seq,
