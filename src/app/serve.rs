@@ -261,8 +261,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let outcomes: Arc<dyn Outcomes> = Arc::new(Telling(hub.clone()));
     let transmitted = transmitter::metrics::Metrics::default();
     page.with(|registry| transmitted.register(registry, outbox.clone(), signer.made()));
-    let spawning = tasks.clone();
-    let spawn: api::serve::Spawn = Arc::new(move |name, future| spawning.spawn(name, future));
+    let spawn = tasks.spawner();
     let push = push::Push::new(push::Parts {
         outbox: outbox.clone(),
         signer: signer.clone(),

@@ -41,6 +41,12 @@ impl Tasks {
         });
     }
 
+    /// [`Tasks::spawn`] as a value, for parts that must not know `app`.
+    pub fn spawner(&self) -> crate::api::serve::Spawn {
+        let tasks = self.clone();
+        Arc::new(move |name, future| tasks.spawn(name, future))
+    }
+
     /// Waits until no task runs, at most `patience`; whether none runs.
     pub async fn wait(&self, patience: Duration) -> bool {
         let idle = async {

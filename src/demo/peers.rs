@@ -79,7 +79,7 @@ impl Peers {
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = bound.with_context(|| format!("{name} cannot bind a port of loopback"))?;
         let at = listener.local_addr()?;
-        let serving = serve::serve(listener, router, LIMITS, self.tasks.clone(), self.stop.subscribe());
+        let serving = serve::serve(listener, router, LIMITS, self.tasks.spawner(), self.stop.subscribe());
         self.tasks.spawn(name, serving);
         Ok(at)
     }
