@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::apply::Stamped;
 use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
 use super::effect::{Effect, Sink};
-use super::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, VERSION};
+use super::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched, VERSION};
 use super::mirror::Feed;
 use super::names;
 use super::object::{Object, ObjectKind};
@@ -502,6 +502,8 @@ impl Spine {
             return Ok(None);
         };
         let id = self.stage(tenant, Body::Decision(decision.clone()))?;
+        let told = (id.clone(), decision.txn.clone(), decision.reason_code.clone(), decision.touched);
+        self.after.push(Box::new(move || tell(&told)));
         Ok(Some((id, decision)))
     }
 
@@ -627,11 +629,21 @@ impl Spine {
     }
 }
 
+/// One line for a decision, once it is durable. A walk that was cut is said loudly: a human must look.
+fn tell((id, txn, reason_code, touched): &(EntryId, String, String, Touched)) {
+    let Touched { runs, tokens, truncated, left_out } = *touched;
+    if truncated || left_out > 0 {
+        tracing::warn!(%id, txn, reason_code, runs, tokens, truncated, left_out, "decided; not all that it reaches is enumerated");
+    } else {
+        tracing::info!(%id, txn, reason_code, runs, tokens, "decided");
+    }
+}
+
 fn done(tenant: &TenantId, seq: Seq) -> Done {
     Done {
         id: EntryId { tenant: tenant.clone(), seq },
         decision: None,
-        touched: super::entry::Touched::default(),
+        touched: Touched::default(),
         no_change: false,
         born_revoked: false,
     }

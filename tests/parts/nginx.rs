@@ -31,7 +31,7 @@ impl Nginx {
         let recipe = filled(
             &read("deploy/nginx/ssf-hub.conf"),
             &[
-                ("127.0.0.1:8080;", format!("{hub};")),
+                ("127.0.0.1:8480;", format!("{hub};")),
                 ("127.0.0.1:9000;", format!("{upstream};")),
                 ("127.0.0.1:8000;", format!("{listen};")),
                 ("Bearer CHANGE-ME", format!("Bearer {point_secret}")),
