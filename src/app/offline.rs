@@ -32,13 +32,7 @@ pub fn verify(config: &Config) -> anyhow::Result<Value> {
     let heads = seal.signed_heads(&places.root, &journal)?;
     let report = crate::journal::verify::verify(&*disk, &heads)?;
     let bases = read_bases(&places, &seal, &journal)?;
-    let (mut states, mut position, from) = match bases.iter().next() {
-        Some((position, (name, _))) => {
-            let (_, states) = base::read(&Folder::read_only(&places.bases), &seal, name)?;
-            (states, *position, name.clone())
-        }
-        None => (start::empty(), Position::OLDEST, "zero".to_string()),
-    };
+    let (mut states, mut position, from) = oldest(&places, &seal, &bases)?;
     let mut entries = 0;
     let mut agreed = 0;
     let mut folding = reader.batches(position)?;
@@ -86,12 +80,33 @@ fn read_bases(
     }
     let disk = Folder::read_only(&places.bases);
     for name in base::names(&disk)? {
-        let (header, _) = base::read(&disk, seal, &name)?;
+        let (header, _) = match base::read(&disk, seal, &name) {
+            // The hub beside us dropped it since the names were read.
+            Err(base::Error::Disk { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                continue;
+            }
+            read => read?,
+        };
         if header.fold_version == FOLD_VERSION && header.journal == journal {
             out.insert(header.position, (name, header));
         }
     }
     Ok(out)
+}
+
+/// Where the fold begins: at the oldest base that is still there.
+fn oldest(
+    places: &Places,
+    seal: &AuditSeal,
+    bases: &BTreeMap<Position, (String, Header)>,
+) -> anyhow::Result<(States, Position, String)> {
+    for (position, (name, _)) in bases {
+        match base::read(&Folder::read_only(&places.bases), seal, name) {
+            Err(base::Error::Disk { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            read => return Ok((read?.1, *position, name.clone())),
+        }
+    }
+    Ok((start::empty(), Position::OLDEST, "zero".to_string()))
 }
 
 fn compare(name: &str, header: &Header, states: &States) -> anyhow::Result<()> {

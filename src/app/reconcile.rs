@@ -33,11 +33,13 @@ pub async fn found(hub: &Hub, dir: &Path, chance: &dyn Chance) -> anyhow::Result
         return Ok(None);
     }
     // First start, or the file was deleted: a new credential, which replaces the old one.
+    // Journaled first: a crash in between leaves no file, and the next start makes another one. The other way round it
+    // would leave a file that opens nothing.
     let credential = random_secret(chance);
-    crate::keys::write_private(&path, credential.as_bytes())
-        .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;
     let operator = Operator { id: "admin".into(), bearer_sha256: crate::keys::hash_secret(&credential) };
     hub.put(&TenantId::hub(), Object::Operator(operator), "hub").await?;
+    crate::keys::write_private(&path, credential.as_bytes())
+        .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;
     Ok(Some(credential))
 }
 

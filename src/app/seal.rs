@@ -3,9 +3,9 @@
 //! An unsigned chain proves nothing to who can write the disk. Heads go to `heads.jws` in the data directory, one
 //! compact JWS a line.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,8 +75,9 @@ impl AuditSeal {
     pub fn sign_heads(&self, dir: &Path, heads: &SignedHeads) -> anyhow::Result<()> {
         let mut line = sign_compact(&self.key, HEADS_TYP, &serde_json::to_vec(heads)?)?;
         line.push('\n');
-        let mut file =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join("heads.jws"))?;
+        let path = dir.join("heads.jws");
+        let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+        cut_half_line(&file)?;
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
         Ok(())
@@ -110,6 +111,21 @@ impl AuditSeal {
         }
         Ok(claims)
     }
+}
+
+/// Cuts a last line that a crash or a full disk left without its end: the next one must not grow onto it.
+fn cut_half_line(file: &File) -> std::io::Result<()> {
+    let len = file.metadata()?.len();
+    let mut end = len;
+    let mut byte = [b'\n'];
+    while end > 0 {
+        file.read_exact_at(&mut byte, end - 1)?;
+        if byte == *b"\n" {
+            break;
+        }
+        end -= 1;
+    }
+    if end < len { file.set_len(end) } else { Ok(()) }
 }
 
 /// The heads of everything that is durable, as they are signed.

@@ -41,8 +41,8 @@ use crate::telemetry;
 use crate::tenant::TenantId;
 use crate::transmitter::{self, issue::Issuer, poll, push, signer::Signer};
 
-/// How long running requests may take to finish at the end.
-const FINISH: Duration = Duration::from_secs(10);
+/// How long running requests may take to finish at the end; with what the sequencer and the mirror still write, 10 s.
+const FINISH: Duration = Duration::from_secs(9);
 
 /// Where things lie under the data directory.
 pub struct Places {
@@ -97,14 +97,33 @@ struct Opened {
     mirror: Option<Mirror>,
 }
 
+/// Folds the states up to the journal's end, and holds them against its heads.
+fn load_states(
+    disk: &Arc<Folder>,
+    journal: &Journal,
+    seal: &AuditSeal,
+    bases: &Folder,
+    mirror: Option<&Mirror>,
+) -> anyhow::Result<start::Loaded> {
+    let mut reader = Reader::open(disk.clone())?;
+    let loaded = start::load(bases, &mut reader, seal, mirror, journal.id(), journal.end())?;
+    for (tenant, seq, _) in journal.heads() {
+        let folded = loaded.states.get(&tenant).map(|s| s.seq());
+        anyhow::ensure!(
+            folded == Some(seq),
+            "tenant {tenant}: folded up to {folded:?}, but the journal ends at {seq}"
+        );
+    }
+    Ok(loaded)
+}
+
 fn open_store(
     places: &Places,
     config: &Config,
     seal: &AuditSeal,
-    bases: &Folder,
+    (disk, bases): (Arc<Folder>, &Folder),
     chance: SharedChance,
 ) -> anyhow::Result<Opened> {
-    let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
     let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
     let (journal, opened) = Journal::open(disk.clone(), options, chance)?;
     if opened.cut_bytes > 0 {
@@ -120,15 +139,14 @@ fn open_store(
             Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
         }
     };
-    let mut reader = Reader::open(disk)?;
-    let loaded = start::load(bases, &mut reader, seal, mirror.as_ref(), journal.id(), journal.end())?;
-    for (tenant, seq, _) in journal.heads() {
-        let folded = loaded.states.get(&tenant).map(|s| s.seq());
-        anyhow::ensure!(
-            folded == Some(seq),
-            "tenant {tenant}: folded up to {folded:?}, but the journal ends at {seq}"
-        );
-    }
+    let loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
+        Err(error) if mirror.is_some() => {
+            // The journal decides: if it is the journal's fault, it shows again without the mirror.
+            tracing::warn!(error = format!("{error:#}"), "no start from the mirror; trying without it");
+            load_states(&disk, &journal, seal, bases, None)?
+        }
+        loaded => loaded?,
+    };
     // Rows of another journal or fold version must not stay among the new ones.
     let mirror = match (mirror, loaded.from == start::From::Mirror) {
         (Some(mirror), true) => Some(mirror),
@@ -168,10 +186,13 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let places = Places::under(&config.data_dir);
     crate::keys::private_dir(&places.root)
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
+    // The lock comes first: a second hub on this directory must not make keys beside the first one's.
+    let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
     let keys = Arc::new(Keys::open(&places.keys, chance.clone())?);
     let seal = Arc::new(AuditSeal::new(&keys)?);
     let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
-    let Opened { journal, loaded, mirror } = open_store(&places, &config, &seal, &bases, chance.clone())?;
+    let Opened { journal, loaded, mirror } =
+        open_store(&places, &config, &seal, (disk, &bases), chance.clone())?;
     tracing::info!(
         from = ?loaded.from,
         folded = loaded.folded,
@@ -221,7 +242,9 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             base: base_writer(&places, bases, seal.clone(), config.journal.bases_kept, clock.clone()),
         },
     );
-    if feed.is_some() && !had_rows {
+    if had_rows {
+        spine.mirror_tail();
+    } else {
         spine.mirror_everything();
     }
     spine.publish_all();
@@ -494,7 +517,7 @@ impl Running {
         self.ready.store(false, Ordering::Release);
         self.stop.send_replace(true);
         if !self.tasks.wait(FINISH).await {
-            tracing::warn!("requests were still running after 10 s and are cut");
+            tracing::warn!("requests were still running after 9 s and are cut");
         }
         self.hub.stop();
         let joined = tokio::task::spawn_blocking(move || {

@@ -114,7 +114,9 @@ impl Feed {
 
 fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &Cursor) -> Result<(), crate::store::Error> {
     let cursor = serde_json::to_vec(cursor).unwrap_or_default();
-    mirror.apply(rows, &cursor)
+    // On a full disk sled may panic where it should answer; this thread must live to say that the mirror is closed.
+    let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mirror.apply(rows, &cursor)));
+    applied.unwrap_or(Err(crate::store::Error::Unreadable))
 }
 
 /// A row's key in the mirror and in a base: whose row it is stands in front.

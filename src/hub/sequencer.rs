@@ -178,7 +178,8 @@ impl Sequencer {
     /// Works until [`Hub::stop`]; run on a thread of its own. An error means that the process must end.
     pub fn run(mut self) -> Result<Spine, Fatal> {
         loop {
-            let patience = match self.spine.next_timer_ms() {
+            // A tick that finds no room waits until the next look for room.
+            let patience = match self.spine.next_timer_ms().filter(|_| self.spine.has_room()) {
                 Some(at) => Duration::from_millis(u64::try_from(at - self.spine.now_ms()).unwrap_or(0)),
                 None => Duration::from_secs(1),
             };

@@ -25,9 +25,11 @@ use crate::tenant::{EntryId, Seq, TenantId};
 /// Room without which nothing is begun any more, not even a kill: a decision with its records may need it. A
 /// quarter of a segment, at most this.
 const ROOM_MIN: u64 = 4 << 20;
-/// A batch is flushed early once it has so many bytes: decisions may be large.
+/// A batch is flushed early once it has so many bytes, or a quarter of a segment: decisions may be large.
 const STAGED_MAX: usize = 1 << 20;
 
+/// About how many bytes an outcome takes in an entry, beside its reason.
+const OUTCOME_BYTES: usize = 64;
 /// How long between two looks for room on a full disk (ms).
 const RESERVE_PAUSE_MS: i64 = 1000;
 
@@ -72,7 +74,9 @@ pub struct Spine {
     reserve_at_ms: i64,
     staged: Vec<Draft>,
     staged_bytes: usize,
+    staged_max: usize,
     room_min: u64,
+    outcomes: Outcomes,
     last_body: Option<Body>,
     effects: Vec<(TenantId, Vec<Effect>)>,
     after: Vec<Box<dyn FnOnce() + Send>>,
@@ -100,6 +104,7 @@ impl Spine {
         let (leapt, last_body) = (false, None);
         let reserve_at_ms = 0;
         let room_min = ROOM_MIN.min(journal.room_max() / 4);
+        let staged_max = usize::try_from(journal.room_max()).map_or(STAGED_MAX, |room| room.min(STAGED_MAX));
         Self {
             journal,
             states,
@@ -110,7 +115,9 @@ impl Spine {
             reserve_at_ms,
             staged,
             staged_bytes: 0,
+            staged_max,
             room_min,
+            outcomes: Outcomes::new(),
             last_body,
             effects,
             after,
@@ -191,9 +198,7 @@ impl Spine {
         self.watch_clock();
         self.try_reserve();
         let mut base = Vec::new();
-        if self.journal.room() >= self.room_min {
-            self.stage_outcomes(outcomes)?;
-        }
+        self.stage_outcomes(outcomes)?;
         // Timers due fire first: a token told now finds its run already over.
         self.stage_ticks()?;
         for command in commands {
@@ -201,7 +206,7 @@ impl Spine {
                 Command::Base(answer) => base.push(answer),
                 other => self.command(other)?,
             }
-            if self.staged_bytes >= STAGED_MAX {
+            if self.staged_bytes >= self.staged_max {
                 self.commit()?;
             }
         }
@@ -240,6 +245,9 @@ impl Spine {
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
+            Command::AcceptClock(_, answer) if self.room() < self.room_min => {
+                self.refuse(answer, Refused::DiskFull)
+            }
             Command::AcceptClock(by, answer) => {
                 self.boot_offset_ms = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
                 self.leapt = false;
@@ -254,6 +262,21 @@ impl Spine {
             }
             Command::Base(_) => Ok(()),
         }
+    }
+
+    /// Bytes that can still be staged, whether or not there is a next segment.
+    fn room(&self) -> u64 {
+        self.journal.room().saturating_sub(self.staged_bytes as u64)
+    }
+
+    /// Whether outcomes and ticks may be written: they leave the last room to kills.
+    pub(super) fn has_room(&self) -> bool {
+        self.room() >= 2 * self.room_min
+    }
+
+    /// Whether an input with so many bytes of evidence fits a segment, beside what is staged and its decision.
+    fn fits_segment(&self, bytes: usize) -> Result<(), Refused> {
+        if bytes as u64 <= 2 * self.journal.room_max() { Ok(()) } else { Err(Refused::TooLarge) }
     }
 
     fn intake_of(&self, tenant: &TenantId) -> Result<(), Refused> {
@@ -271,7 +294,9 @@ impl Spine {
     }
 
     fn set(&mut self, tenant: TenantId, draft: SetDraft, answer: Answer<SetAnswer>) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant) {
+        // The original, and what was decoded of it.
+        let fits = self.fits_segment(2 * draft.compact.len());
+        if let Err(refused) = self.intake_of(&tenant).and(fits) {
             return self.refuse(answer, refused);
         }
         let Some(state) = self.states.get(&tenant) else { return self.refuse(answer, Refused::NoTenant) };
@@ -346,7 +371,8 @@ impl Spine {
 
     /// Evidence: a key set that is kept already is not kept again.
     fn keys(&mut self, tenant: TenantId, keys: IssuerKeys, answer: Answer<EntryId>) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant) {
+        let fits = self.fits_segment(keys.jwks.len());
+        if let Err(refused) = self.intake_of(&tenant).and(fits) {
             return self.refuse(answer, refused);
         }
         let kept = self.states.get(&tenant).map(|s| (s.seq(), s.evidence(&keys.upstream)));
@@ -366,7 +392,11 @@ impl Spine {
         if !self.states.contains_key(&tenant) {
             return self.refuse(answer, Refused::NoTenant);
         }
-        if self.journal.room() < self.room_min {
+        if self.room() < self.room_min {
+            // What is staged before it may be all that is in its way.
+            self.commit()?;
+        }
+        if self.room() < self.room_min {
             return self.refuse(answer, Refused::DiskFull);
         }
         let body = if kill { Body::Kill(act) } else { Body::Lift(act) };
@@ -471,14 +501,19 @@ impl Spine {
         self.last_ms = time_ms;
         self.staged_bytes += draft.payload.len() + 200;
         self.staged.push(draft);
-        for effect in &fx {
-            if let Effect::Tenant(new) = effect
-                && !self.states.contains_key(new)
-            {
-                self.states.insert(new.clone(), State::new(new.clone()));
-            }
-        }
+        let made: Vec<TenantId> = fx
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Tenant(new) if !self.states.contains_key(new) => Some(new.clone()),
+                _ => None,
+            })
+            .collect();
         self.effects.push((tenant.clone(), fx));
+        for new in made {
+            self.states.insert(new.clone(), State::new(new.clone()));
+            // A tenant without objects has its doors all the same.
+            self.effects.push((new, vec![Effect::Objects]));
+        }
         Ok(EntryId { tenant: tenant.clone(), seq })
     }
 
@@ -507,9 +542,21 @@ impl Spine {
         Ok(Some((id, decision)))
     }
 
+    /// As many outcomes as one batch takes; the rest waits for the next, and while there is no room for any, all do.
     fn stage_outcomes(&mut self, outcomes: Outcomes) -> Result<(), Fatal> {
+        self.outcomes.extend(outcomes);
+        if self.outcomes.is_empty() || !self.has_room() {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        let fit = self.outcomes.iter().take_while(|(_, outcome)| {
+            bytes += OUTCOME_BYTES + outcome.4.as_ref().map_or(0, |why| why.len());
+            bytes <= self.staged_max / 4
+        });
+        // One always fits: a reason is short.
+        let fit = fit.count().max(1);
         let mut by_tenant: BTreeMap<TenantId, Vec<_>> = BTreeMap::new();
-        for (tenant, outcome) in outcomes {
+        for (tenant, outcome) in self.outcomes.drain(..fit) {
             if self.states.contains_key(&tenant) {
                 by_tenant.entry(tenant).or_default().push(outcome);
             }
@@ -530,7 +577,10 @@ impl Spine {
             .map(|(t, _)| t.clone())
             .collect();
         for tenant in due {
-            if self.journal.room() >= self.room_min {
+            if self.staged_bytes >= self.staged_max / 2 {
+                self.commit()?;
+            }
+            if self.has_room() {
                 self.stage(&tenant, Body::Tick)?;
                 self.decide(&tenant)?;
             }
@@ -589,6 +639,23 @@ impl Spine {
         self.commit()
     }
 
+    /// Gives the mirror what the tail changed at start: it stands where the fold began. Of every tenant, for the
+    /// cursor goes to the end of the journal, and a row left out would be missing for good.
+    pub fn mirror_tail(&mut self) {
+        let Some(mirror) = &self.parts.mirror else { return };
+        let mut changes = Vec::new();
+        for (tenant, state) in &mut self.states {
+            let from = changes.len();
+            state.drain(&mut changes);
+            for (key, _) in &mut changes[from..] {
+                *key = super::mirror::row_key(tenant, key);
+            }
+        }
+        if !changes.is_empty() {
+            mirror.put(changes, self.journal.id(), self.journal.end());
+        }
+    }
+
     /// Gives the mirror every row: it is empty, or was of another journal.
     pub fn mirror_everything(&mut self) {
         let Some(mirror) = &self.parts.mirror else { return };
@@ -604,7 +671,12 @@ impl Spine {
     }
 
     fn feed_mirror(&mut self, effects: &[(TenantId, Vec<Effect>)]) {
-        let mut touched: Vec<&TenantId> = effects.iter().map(|(t, _)| t).collect();
+        // A new tenant has a row before it has an entry: without it a start from the mirror would not know it.
+        let new = effects.iter().flat_map(|(_, fx)| fx).filter_map(|effect| match effect {
+            Effect::Tenant(tenant) => Some(tenant),
+            _ => None,
+        });
+        let mut touched: Vec<&TenantId> = effects.iter().map(|(t, _)| t).chain(new).collect();
         touched.sort_unstable();
         touched.dedup();
         let mut changes = Vec::new();

@@ -78,7 +78,8 @@ pub fn empty() -> States {
     BTreeMap::from([(TenantId::hub(), State::new(TenantId::hub()))])
 }
 
-/// Loads the states at the end of the journal. `mirror` is `None` where it is not to be used.
+/// Loads the states at the end of the journal. `mirror` is `None` where it is not to be used. Where the fold began at
+/// the mirror, the rows that the tail changed are still marked as changed: `Spine::mirror_tail` hands them over.
 pub fn load(
     disk: &dyn Disk,
     reader: &mut Reader,
@@ -92,6 +93,10 @@ pub fn load(
     let folded = fold(reader, position, &mut states, |tenant, body| {
         undecided.insert(tenant.clone(), body);
     })?;
+    // Behind a mirror's rows the tail's changes stay marked: the mirror does not have them yet.
+    if from != From::Mirror {
+        states.values_mut().for_each(State::settle);
+    }
     let undecided = undecided.into_iter().filter(|(t, _)| states.get(t).is_some_and(|s| s.meta().undecided));
     let undecided = undecided.collect();
     Ok(Loaded { states, from, folded, undecided })
@@ -158,9 +163,6 @@ pub fn fold(
             last(&tenant, fold_one(states, entry)?);
             folded += 1;
         }
-    }
-    for state in states.values_mut() {
-        state.settle();
     }
     Ok(folded)
 }

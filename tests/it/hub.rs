@@ -76,15 +76,21 @@ impl Hub {
         std::fs::write(&file, toml(dir.path(), setup.public, setup.admin, &setup.more)).unwrap();
         let config = Config::load(Some(&file), std::iter::empty()).unwrap_or_else(|e| panic!("{e}"));
         let running = start_with(config, setup.runtime).await.unwrap_or_else(|e| panic!("{e:#}"));
+        let hub = Self::elsewhere(dir, (setup.public, setup.admin, setup.more));
+        Self { running: Some(running), ..hub }
+    }
+
+    /// A hub that runs as a process of its own: `dir` has its data, `setup` its ports and configuration.
+    pub fn elsewhere(dir: Arc<TempDir>, setup: (u16, u16, String)) -> Self {
         let credential = std::fs::read_to_string(dir.path().join("data/admin.credential")).unwrap();
         Self {
-            public: format!("http://127.0.0.1:{}", setup.public),
-            admin: format!("http://127.0.0.1:{}", setup.admin),
+            public: format!("http://127.0.0.1:{}", setup.0),
+            admin: format!("http://127.0.0.1:{}", setup.1),
             credential: credential.trim().into(),
             http: http(),
-            setup: (setup.public, setup.admin, setup.more),
+            setup,
             dir,
-            running: Some(running),
+            running: None,
         }
     }
 
