@@ -50,6 +50,7 @@ impl Chance for OsChance {
     fn fill(&self, buf: &mut [u8]) {
         // Without randomness no salt and no secret may be made: ending is the only safe answer.
         #[expect(clippy::expect_used, reason = "no entropy means no safe way on")]
+        #[expect(clippy::disallowed_methods, reason = "this is the home of chance")]
         openssl::rand::rand_bytes(buf).expect("the system has no randomness");
     }
 }

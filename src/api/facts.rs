@@ -14,7 +14,6 @@ use super::problem::Problem;
 use super::{Api, public_tenant};
 use crate::hub::command::Done;
 use crate::hub::object::{Client, Strength};
-use crate::hub::spine::fact_hashes;
 use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 use crate::receiver::authority;
@@ -135,7 +134,7 @@ async fn tell(
         tracing::error!(%tenant, %error, "the tenant's keys cannot be read");
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the tenant's keys cannot be read", 5)
     })?;
-    let hashes = fact_hashes(key.subject_key(), &fact);
+    let hashes = fact.aliases().iter().map(|alias| key.subject_key().hashes(alias)).collect();
     let done = api.hub.fact(tenant, &client.id, fact, hashes, idempotency_key(headers)?).await?;
     let status = if done.no_change { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(done.into())))

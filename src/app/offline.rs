@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::seal::AuditSeal;
-use super::serve::Places;
+use super::store::Places;
 use crate::clock::{OsChance, SharedChance};
 use crate::config::Config;
 use crate::hub::base::{self, Header, hex};

@@ -4,8 +4,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::serve::Places;
+use super::store::Places;
 use crate::config::Config;
+use crate::hub::spine::Spine;
+use crate::hub::state::State;
 use crate::journal::Position;
 use crate::keys::Keys;
 use crate::operations::Operations;
@@ -35,6 +37,19 @@ pub fn bell() -> ((), Ring) {
 
 /// A record in force: whose, kind and key, what stands.
 pub type Standing = (TenantId, Kind, KeyHash, record::Standing);
+
+/// Every record in force.
+pub fn standing(spine: &Spine) -> Vec<Standing> {
+    let of = |(tenant, state): (&TenantId, &State)| {
+        let rows: Vec<_> = state
+            .standings()
+            .flat_map(|(key, kind, list)| list.iter().map(move |s| (kind, key, s.clone())))
+            .map(|(kind, key, s)| (tenant.clone(), kind, key, s))
+            .collect();
+        rows
+    };
+    spine.states().iter().flat_map(of).collect()
+}
 
 /// What a projection reads.
 pub struct Parts<'a> {

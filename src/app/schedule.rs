@@ -1,12 +1,15 @@
-//! Bases on a cron schedule (UTC).
+//! What is done by the clock: bases on a cron schedule (UTC), signed chain heads.
 
+use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
 use cron::Schedule;
 use tokio::sync::watch;
 
+use super::seal::{AuditSeal, heads_of};
 use crate::clock::SharedClock;
 use crate::hub::sequencer::Hub;
 
@@ -33,6 +36,33 @@ pub async fn bases(hub: Hub, cron: String, clock: SharedClock, mut stop: watch::
         match hub.base().await {
             Ok(base) => tracing::info!(base, "a base is written"),
             Err(error) => tracing::error!(%error, "the base could not be written"),
+        }
+    }
+}
+
+/// Signs the chain heads every so many seconds, where they moved.
+pub async fn heads(
+    hub: Hub,
+    seal: Arc<AuditSeal>,
+    root: PathBuf,
+    clock: SharedClock,
+    every_s: u64,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut last: Vec<u64> = vec![];
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(every_s.max(1))) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let at_ms = clock.wall_ms();
+        let Ok(heads) = hub.look(move |spine| heads_of(spine, at_ms)).await else { return };
+        let seqs: Vec<u64> = heads.heads.iter().map(|h| h.seq.0).collect();
+        if std::mem::replace(&mut last, seqs.clone()) == seqs {
+            continue;
+        }
+        if let Err(error) = seal.sign_heads(&root, &heads) {
+            tracing::error!(%error, "the chain heads could not be signed");
         }
     }
 }

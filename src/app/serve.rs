@@ -3,20 +3,20 @@
 //! Nothing is bound before the states are loaded and the configuration is in the journal. SIGTERM: not ready, let
 //! running requests finish, at most 10 s; then the sequencer writes what waits, and the mirror.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::reconcile;
-use super::seal::{AuditSeal, heads_of};
+use super::running::Running;
+use super::seal::AuditSeal;
+use super::store::{Opened, Places, base_writer, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
+use super::{projections, reconcile, schedule};
 use crate::api::{self, Api};
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
 use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
@@ -26,138 +26,18 @@ use crate::gate::judge::{self, Gate};
 use crate::history::why::Journaled;
 use crate::hub::mirror::Feed;
 use crate::hub::sequencer::{Hub, Limits, sequencer};
-use crate::hub::spine::{Fatal, Parts, Spine};
-use crate::hub::state::FOLD_VERSION;
+use crate::hub::spine::{Parts, Spine};
 use crate::hub::view::Views;
 use crate::hub::{self, base, start};
-use crate::journal::{Folder, Journal, Options, Reader};
+use crate::journal::Folder;
 use crate::keys::Keys;
 use crate::operations::Operations;
 use crate::outbox::outcomes::Outcomes;
 use crate::outbox::queues::Outbox;
 use crate::receiver::{self, issuers::Issuers, push::Door};
-use crate::store::Mirror;
 use crate::telemetry;
 use crate::tenant::TenantId;
 use crate::transmitter::{self, issue::Issuer, poll, push, signer::Signer};
-
-/// How long running requests may take to finish at the end; with what the sequencer and the mirror still write, 10 s.
-const FINISH: Duration = Duration::from_secs(9);
-
-/// Where things lie under the data directory.
-pub struct Places {
-    /// The journal's segments.
-    pub journal: PathBuf,
-    /// Bases.
-    pub bases: PathBuf,
-    /// The sled mirror.
-    pub mirror: PathBuf,
-    /// Our keys and secrets.
-    pub keys: PathBuf,
-    /// The directory itself: side files.
-    pub root: PathBuf,
-}
-
-impl Places {
-    /// The places under a data directory.
-    pub fn under(root: &std::path::Path) -> Self {
-        let at = |name| root.join(name);
-        Self {
-            journal: at("journal"),
-            bases: at("bases"),
-            mirror: at("mirror"),
-            keys: at("keys"),
-            root: root.into(),
-        }
-    }
-}
-
-/// A running hub.
-pub struct Running {
-    /// The handle to its sequencer.
-    pub hub: Hub,
-    /// Where its public listener is bound.
-    pub public: std::net::SocketAddr,
-    /// Where its admin listener is bound.
-    pub admin: std::net::SocketAddr,
-    /// The admin credential, if it was made at this start.
-    pub credential: Option<String>,
-    tasks: Tasks,
-    stop: watch::Sender<bool>,
-    ready: Arc<AtomicBool>,
-    sequencer: Option<JoinHandle<Result<Spine, Fatal>>>,
-    mirror: Option<(Arc<Feed>, JoinHandle<()>)>,
-    projection: Option<super::projections::Running>,
-}
-
-/// What the store gave: the journal, the states, the mirror.
-struct Opened {
-    journal: Journal,
-    loaded: start::Loaded,
-    mirror: Option<Mirror>,
-}
-
-/// Folds the states up to the journal's end, and holds them against its heads.
-fn load_states(
-    disk: &Arc<Folder>,
-    journal: &Journal,
-    seal: &AuditSeal,
-    bases: &Folder,
-    mirror: Option<&Mirror>,
-) -> anyhow::Result<start::Loaded> {
-    let mut reader = Reader::open(disk.clone())?;
-    let loaded = start::load(bases, &mut reader, seal, mirror, journal.id(), journal.end())?;
-    for (tenant, seq, _) in journal.heads() {
-        let folded = loaded.states.get(&tenant).map(|s| s.seq());
-        anyhow::ensure!(
-            folded == Some(seq),
-            "tenant {tenant}: folded up to {folded:?}, but the journal ends at {seq}"
-        );
-    }
-    Ok(loaded)
-}
-
-fn open_store(
-    places: &Places,
-    config: &Config,
-    seal: &AuditSeal,
-    (disk, bases): (Arc<Folder>, &Folder),
-    chance: SharedChance,
-) -> anyhow::Result<Opened> {
-    let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
-    let (journal, opened) = Journal::open(disk.clone(), options, chance)?;
-    if opened.cut_bytes > 0 {
-        tracing::warn!(
-            bytes = opened.cut_bytes,
-            "the last batch was not finished and was cut; nobody was told it was taken"
-        );
-    }
-    let mirror = match Mirror::open(&places.mirror) {
-        Ok(mirror) => Some(mirror),
-        Err(error) => {
-            tracing::warn!(%error, "the mirror cannot be opened and is made anew");
-            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
-        }
-    };
-    let loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
-        Err(error) if mirror.is_some() => {
-            // The journal decides: if it is the journal's fault, it shows again without the mirror.
-            tracing::warn!(error = format!("{error:#}"), "no start from the mirror; trying without it");
-            load_states(&disk, &journal, seal, bases, None)?
-        }
-        loaded => loaded?,
-    };
-    // Rows of another journal or fold version must not stay among the new ones.
-    let mirror = match (mirror, loaded.from == start::From::Mirror) {
-        (Some(mirror), true) => Some(mirror),
-        (Some(mirror), false) => {
-            drop(mirror);
-            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
-        }
-        (None, _) => None,
-    };
-    Ok(Opened { journal, loaded, mirror })
-}
 
 /// Time and chance of a hub.
 #[derive(Clone)]
@@ -214,7 +94,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let gate = Arc::new(Gate::new(gate_config, clock.clone(), egress.clone()));
     page.with(|registry| gate.register(registry));
     let metrics = hub::metrics::Metrics::new(&page);
-    let (wake, ring) = super::projections::bell();
+    let (wake, ring) = projections::bell();
     let durable = Arc::new(Mutex::new(journal.durable_end()));
     let wiring = Arc::new(Wiring {
         views: views.clone(),
@@ -345,15 +225,15 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             admin: config.limits.admin_bytes,
         },
     });
-    let projection = super::projections::start(
-        super::projections::Parts {
+    let projection = projections::start(
+        projections::Parts {
             config: &config,
             places: &places,
             journal: base::hex(&journal_id.0),
             durable,
             keys,
             operations: api.operations.clone(),
-            standing: if config.kafka.is_on() { hub.look(all_standing).await? } else { vec![] },
+            standing: if config.kafka.is_on() { hub.look(projections::standing).await? } else { vec![] },
             page: &api.page,
         },
         wake,
@@ -377,7 +257,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     }
     tasks.spawn(
         "chain heads",
-        sign_heads(
+        schedule::heads(
             hub.clone(),
             seal,
             places.root.clone(),
@@ -386,10 +266,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             stopping.clone(),
         ),
     );
-    tasks.spawn(
-        "bases",
-        super::schedule::bases(hub.clone(), config.journal.base_cron.clone(), clock, stopping),
-    );
+    tasks.spawn("bases", schedule::bases(hub.clone(), config.journal.base_cron.clone(), clock, stopping));
     ready.store(true, Ordering::Release);
     let ms = began.elapsed().as_millis() as u64;
     tracing::info!(public = %public_at, admin = %admin_at, public_url = config.public_url, ms, "ready");
@@ -417,61 +294,6 @@ impl Outcomes for Telling {
     }
 }
 
-fn all_standing(spine: &Spine) -> Vec<super::projections::Standing> {
-    let of = |(tenant, state): (&TenantId, &hub::state::State)| {
-        let rows: Vec<_> = state
-            .standings()
-            .flat_map(|(key, kind, list)| list.iter().map(move |s| (kind, key, s.clone())))
-            .map(|(kind, key, s)| (tenant.clone(), kind, key, s))
-            .collect();
-        rows
-    };
-    spine.states().iter().flat_map(of).collect()
-}
-
-type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;
-
-fn base_writer(
-    places: &Places,
-    bases: Folder,
-    seal: Arc<AuditSeal>,
-    keep: usize,
-    clock: SharedClock,
-) -> BaseWriter {
-    let root = places.root.clone();
-    Box::new(move |spine| {
-        seal.sign_heads(&root, &heads_of(spine, clock.wall_ms())).map_err(|e| e.to_string())?;
-        base::write(spine, &bases, &*seal, keep)
-    })
-}
-
-async fn sign_heads(
-    hub: Hub,
-    seal: Arc<AuditSeal>,
-    root: PathBuf,
-    clock: SharedClock,
-    every_s: u64,
-    mut stop: watch::Receiver<bool>,
-) {
-    let last: Mutex<Vec<u64>> = Mutex::default();
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(every_s.max(1))) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        let at_ms = clock.wall_ms();
-        let Ok(heads) = hub.look(move |spine| heads_of(spine, at_ms)).await else { return };
-        let seqs: Vec<u64> = heads.heads.iter().map(|h| h.seq.0).collect();
-        if std::mem::replace(&mut *last.lock().unwrap_or_else(PoisonError::into_inner), seqs.clone()) == seqs
-        {
-            continue;
-        }
-        if let Err(error) = seal.sign_heads(&root, &heads) {
-            tracing::error!(%error, "the chain heads could not be signed");
-        }
-    }
-}
-
 fn thread<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,
@@ -480,66 +302,6 @@ fn thread<T: Send + 'static>(
         .name(name.into())
         .spawn(run)
         .with_context(|| format!("thread {name} cannot start"))
-}
-
-impl Running {
-    /// A sequencer that ends by itself has lost the disk: the process must end, and not wait for anybody.
-    fn watch_sequencer(&self, ended: tokio::sync::oneshot::Receiver<()>) {
-        let stop = self.stop.clone();
-        let ready = self.ready.clone();
-        self.tasks.spawn("sequencer watch", async move {
-            let mut stopping = stop.subscribe();
-            tokio::select! {
-                _ = ended => {
-                    ready.store(false, Ordering::Release);
-                    stop.send_replace(true);
-                }
-                _ = stopping.wait_for(|stop| *stop) => {}
-            }
-        });
-    }
-
-    /// Waits until somebody wants the hub to stop: a signal, or its own sequencer.
-    pub async fn until_told(&self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut stopping = self.stop.subscribe();
-        tokio::select! {
-            _ = term.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = int.recv() => tracing::info!("SIGINT: stopping"),
-            _ = stopping.wait_for(|stop| *stop) => {}
-        }
-        Ok(())
-    }
-
-    /// Stops in order: not ready, no new connections, what runs finishes, the sequencer writes what waits.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.ready.store(false, Ordering::Release);
-        self.stop.send_replace(true);
-        if !self.tasks.wait(FINISH).await {
-            tracing::warn!("requests were still running after 9 s and are cut");
-        }
-        self.hub.stop();
-        let joined = tokio::task::spawn_blocking(move || {
-            let ended = self.sequencer.take().map(JoinHandle::join);
-            if let Some((stop, ring, thread)) = self.projection.take() {
-                stop.store(true, Ordering::Release);
-                ring();
-                // A projection that panicked only lags.
-                let _ = thread.join();
-            }
-            if let Some((feed, thread)) = self.mirror.take() {
-                feed.stop();
-                let _ = thread.join();
-            }
-            ended
-        });
-        match joined.await? {
-            Some(Ok(Err(fatal))) => Err(fatal.into()),
-            Some(Err(_)) => anyhow::bail!("the sequencer panicked"),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Runs a hub until it is told to stop.

@@ -18,7 +18,8 @@ use super::idp::{Idp, PushTo};
 use super::peers::{LOOPBACK, Peers};
 use super::point::{self, Point};
 use super::receivers::{By, TOLD_MAX, Told, Trust};
-use crate::app::serve::{Running, start};
+use crate::app::running::Running;
+use crate::app::serve::start;
 use crate::clock::{OsChance, random};
 use crate::config::Config;
 

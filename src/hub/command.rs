@@ -4,11 +4,10 @@
 
 use tokio::sync::oneshot;
 
-use super::entry::{Named, Outcome, Route, Touched};
+use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
 use crate::lineage::check::Conflict;
-use crate::lineage::fact::Fact;
 use crate::revocation::key::KeyHash;
 use crate::tenant::{EntryId, TenantId};
 
@@ -128,20 +127,7 @@ pub enum Command {
     /// Accept a SET.
     Set(TenantId, Box<SetDraft>, Answer<SetAnswer>),
     /// Accept a fact.
-    Fact {
-        /// Whose.
-        tenant: TenantId,
-        /// Who says it.
-        client: String,
-        /// What.
-        fact: Fact,
-        /// Its aliases' hashes.
-        hashes: Vec<Vec<KeyHash>>,
-        /// `Idempotency-Key`.
-        idempotency_key: Option<String>,
-        /// Where the answer goes.
-        answer: Answer<Done>,
-    },
+    Fact(TenantId, Box<FactInput>, Answer<Done>),
     /// Kill (`true`) or lift (`false`).
     Act {
         /// Whose.
@@ -149,7 +135,7 @@ pub enum Command {
         /// Kill or lift.
         kill: bool,
         /// By whom, whom, why.
-        act: super::entry::Act,
+        act: Act,
         /// Where the answer goes.
         answer: Answer<Done>,
     },
@@ -158,7 +144,7 @@ pub enum Command {
     /// Take an object away.
     Remove(TenantId, ObjectKind, String, String, Answer<EntryId>),
     /// Keep an upstream's keys as evidence.
-    Keys(TenantId, super::entry::IssuerKeys, Answer<EntryId>),
+    Keys(TenantId, IssuerKeys, Answer<EntryId>),
     /// Accept the wall clock as it is now.
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
@@ -171,8 +157,12 @@ impl Command {
     /// Whose turn it takes.
     pub fn tenant(&self) -> TenantId {
         match self {
-            Self::Set(t, ..) | Self::Put(t, ..) | Self::Remove(t, ..) | Self::Keys(t, ..) => t.clone(),
-            Self::Fact { tenant, .. } | Self::Act { tenant, .. } => tenant.clone(),
+            Self::Set(t, ..)
+            | Self::Fact(t, ..)
+            | Self::Put(t, ..)
+            | Self::Remove(t, ..)
+            | Self::Keys(t, ..) => t.clone(),
+            Self::Act { tenant, .. } => tenant.clone(),
             Self::AcceptClock(..) | Self::Look(_) | Self::Base(_) => TenantId::hub(),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
-use super::entry::{Act, IssuerKeys, Outcome};
+use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
 use super::spine::{Fatal, Spine};
 use crate::clock::Stopwatch;
@@ -217,8 +217,8 @@ impl Hub {
         hashes: Vec<Vec<KeyHash>>,
         idempotency_key: Option<String>,
     ) -> Result<Done, Refused> {
-        let (tenant, client) = (tenant.clone(), client.to_string());
-        self.ask(|answer| Command::Fact { tenant, client, fact, hashes, idempotency_key, answer }).await
+        let input = Box::new(FactInput { client: client.to_string(), fact, hashes, idempotency_key });
+        self.ask(|answer| Command::Fact(tenant.clone(), input, answer)).await
     }
 
     /// Kills (`true`) or lifts (`false`); answers when it is durable.

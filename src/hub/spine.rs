@@ -4,23 +4,22 @@
 //! simulation calls it directly. No answer and no effect leaves before the flush. An error in the
 //! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
 
+mod intake;
+mod objects;
+mod rows;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::apply::Stamped;
-use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
+use super::command::{Answer, Command, Outcomes, Refused};
 use super::effect::{Effect, Sink};
-use super::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched, VERSION};
+use super::entry::{Body, Decision, Touched, VERSION};
 use super::mirror::Feed;
-use super::names;
-use super::object::{Object, ObjectKind};
 use super::state::State;
 use crate::clock::SharedClock;
 use crate::journal::{self, Draft, Journal};
-use crate::lineage::check::Checked;
-use crate::lineage::fact::Fact;
-use crate::revocation::key::KeyHash;
-use crate::tenant::{EntryId, Seq, TenantId};
+use crate::tenant::{EntryId, TenantId};
 
 /// Room without which nothing is begun any more, not even a kill: a decision with its records may need it. A
 /// quarter of a segment, at most this.
@@ -47,6 +46,9 @@ pub enum Fatal {
     Fold(String),
 }
 
+/// Writes a base and says its name, or why it could not.
+pub type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;
+
 /// What the spine needs from outside.
 pub struct Parts {
     /// What time it is.
@@ -60,7 +62,7 @@ pub struct Parts {
     /// How far a decision may reach.
     pub bounds: super::decide::Bounds,
     /// Writes a base; called between batches.
-    pub base: Box<dyn Fn(&Spine) -> Result<String, String> + Send>,
+    pub base: BaseWriter,
 }
 
 /// The journal and every tenant's state.
@@ -82,6 +84,9 @@ pub struct Spine {
     after: Vec<Box<dyn FnOnce() + Send>>,
     stats: Stats,
 }
+
+/// A decision and where it is.
+type Decided = (EntryId, Decision);
 
 /// What the spine counted since it started.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -237,10 +242,7 @@ impl Spine {
     fn command(&mut self, command: Command) -> Result<(), Fatal> {
         match command {
             Command::Set(tenant, draft, answer) => self.set(tenant, *draft, answer),
-            Command::Fact { tenant, client, fact, hashes, idempotency_key, answer } => {
-                let input = FactInput { client, fact, hashes, idempotency_key };
-                self.fact(tenant, input, answer)
-            }
+            Command::Fact(tenant, input, answer) => self.fact(tenant, *input, answer),
             Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
@@ -293,194 +295,6 @@ impl Spine {
         self.after.push(Box::new(move || drop(answer.send(Ok(value)))));
     }
 
-    fn set(&mut self, tenant: TenantId, draft: SetDraft, answer: Answer<SetAnswer>) -> Result<(), Fatal> {
-        // The original, and what was decoded of it.
-        let fits = self.fits_segment(2 * draft.compact.len());
-        if let Err(refused) = self.intake_of(&tenant).and(fits) {
-            return self.refuse(answer, refused);
-        }
-        let Some(state) = self.states.get(&tenant) else { return self.refuse(answer, Refused::NoTenant) };
-        if let Some(seen) = state.seen(names::seen_key(&draft.upstream, &draft.iss, &draft.jti)) {
-            let same = seen.payload == draft.payload_hash;
-            self.later(answer, if same { SetAnswer::Duplicate } else { SetAnswer::Conflict });
-            return Ok(());
-        }
-        let seq = state.seq().next();
-        let txn = draft.txn.unwrap_or_else(|| names::txn(&self.journal.id().0, &tenant, seq));
-        let echo = names::echo(&txn, &draft.uri, draft.sub_id.get(), draft.event.get());
-        let route = match draft.route {
-            Route::Forward if state.went_out(echo) => Route::Echo,
-            other => other,
-        };
-        let input = SetInput {
-            upstream: draft.upstream,
-            iss: draft.iss,
-            jti: draft.jti,
-            compact: draft.compact,
-            payload_hash: draft.payload_hash,
-            uri: draft.uri,
-            sub_id: draft.sub_id,
-            event: draft.event,
-            txn: txn.clone(),
-            toe: draft.toe,
-            all_sessions: draft.all_sessions,
-            route,
-            echo,
-            names: draft.names,
-        };
-        let id = self.stage(&tenant, Body::Set(input))?;
-        self.decide(&tenant)?;
-        self.later(answer, SetAnswer::Accepted { id, txn, route });
-        Ok(())
-    }
-
-    fn fact(&mut self, tenant: TenantId, input: FactInput, answer: Answer<Done>) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant) {
-            return self.refuse(answer, refused);
-        }
-        let Some(state) = self.states.get(&tenant) else { return self.refuse(answer, Refused::NoTenant) };
-        if let Some(key) = &input.idempotency_key
-            && let Some((seq, said)) = state.idempotent(&input.client, key)
-        {
-            if said != names::fact_hash(&input.fact) {
-                return self.refuse(answer, Refused::IdempotencyKey);
-            }
-            self.later(answer, done(&tenant, seq));
-            return Ok(());
-        }
-        if let Fact::Complete { target } = &input.fact
-            && state.graph().find(target).is_none()
-        {
-            return self.refuse(answer, Refused::Unknown);
-        }
-        match state.graph().check(&input.fact, &input.client) {
-            Err(conflict) => return self.refuse(answer, conflict.into()),
-            Ok(Checked::Same) => {
-                self.later(answer, Done { no_change: true, ..done(&tenant, state.seq()) });
-                return Ok(());
-            }
-            Ok(Checked::New) => {}
-        }
-        let born = !matches!(input.fact, Fact::Complete { .. });
-        let id = self.stage(&tenant, Body::Fact(input))?;
-        let decided = self.decide(&tenant)?;
-        let born_revoked = born && decided.as_ref().is_some_and(|d| !d.1.records.is_empty());
-        self.later(answer, with_decision(done(&tenant, id.seq), decided, born_revoked));
-        Ok(())
-    }
-
-    /// Evidence: a key set that is kept already is not kept again.
-    fn keys(&mut self, tenant: TenantId, keys: IssuerKeys, answer: Answer<EntryId>) -> Result<(), Fatal> {
-        let fits = self.fits_segment(keys.jwks.len());
-        if let Err(refused) = self.intake_of(&tenant).and(fits) {
-            return self.refuse(answer, refused);
-        }
-        let kept = self.states.get(&tenant).map(|s| (s.seq(), s.evidence(&keys.upstream)));
-        if let Some((seq, Some(hash))) = kept
-            && hash == names::hash(&[keys.jwks.as_bytes()])
-        {
-            self.later(answer, EntryId { tenant, seq });
-            return Ok(());
-        }
-        let id = self.stage(&tenant, Body::Keys(keys))?;
-        self.later(answer, id);
-        Ok(())
-    }
-
-    /// A kill or a lift: works when the disk is nearly full and when the clock leapt.
-    fn act(&mut self, tenant: TenantId, kill: bool, act: Act, answer: Answer<Done>) -> Result<(), Fatal> {
-        if !self.states.contains_key(&tenant) {
-            return self.refuse(answer, Refused::NoTenant);
-        }
-        if self.room() < self.room_min {
-            // What is staged before it may be all that is in its way.
-            self.commit()?;
-        }
-        if self.room() < self.room_min {
-            return self.refuse(answer, Refused::DiskFull);
-        }
-        let body = if kill { Body::Kill(act) } else { Body::Lift(act) };
-        let id = self.stage(&tenant, body)?;
-        let decided = self.decide(&tenant)?;
-        let no_change = decided.is_none();
-        let done = Done { no_change, ..with_decision(done(&tenant, id.seq), decided, false) };
-        self.later(answer, done);
-        Ok(())
-    }
-
-    fn put(
-        &mut self,
-        tenant: TenantId,
-        object: Object,
-        by: String,
-        answer: Answer<EntryId>,
-    ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object)) {
-            return self.refuse(answer, refused);
-        }
-        let id = self.stage(&tenant, Body::Put { object, by })?;
-        self.later(answer, id);
-        Ok(())
-    }
-
-    /// Whether an object holds by itself and among those that exist.
-    fn fits(&self, tenant: &TenantId, object: &Object) -> Result<(), Refused> {
-        object.check()?;
-        if object.kind().in_hub() != tenant.is_hub() {
-            return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
-        }
-        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
-        let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
-        match object {
-            Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
-                Err(Refused::Unfit("the stream's client does not exist".into()))
-            }
-            Object::TokenIssuer(new) => {
-                let other = state.objects().any(
-                    |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
-                );
-                if other { taken("iss") } else { Ok(()) }
-            }
-            Object::Client(new) => {
-                let other = state.objects().any(
-                    |o| matches!(&o.object, Object::Client(c) if c.bearer_sha256 == new.bearer_sha256 && c.id != new.id),
-                );
-                if other { taken("bearer") } else { Ok(()) }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn remove(
-        &mut self,
-        tenant: TenantId,
-        kind: ObjectKind,
-        id: String,
-        by: String,
-        answer: Answer<EntryId>,
-    ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id)) {
-            return self.refuse(answer, refused);
-        }
-        let id = self.stage(&tenant, Body::Remove { kind, id, by })?;
-        self.later(answer, id);
-        Ok(())
-    }
-
-    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<(), Refused> {
-        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
-        if state.object(kind, id).is_none() {
-            return Err(Refused::NoObject(kind));
-        }
-        match kind {
-            ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
-            ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
-                Err(Refused::Unfit("a stream belongs to this client".into()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Applies an entry to its state and puts it into the batch.
     fn stage(&mut self, tenant: &TenantId, body: Body) -> Result<EntryId, Fatal> {
         let time_ms = self.now_ms();
@@ -518,7 +332,7 @@ impl Spine {
     }
 
     /// Decides the input that was just staged; a decision is the entry right behind it.
-    fn decide(&mut self, tenant: &TenantId) -> Result<Option<(EntryId, super::entry::Decision)>, Fatal> {
+    fn decide(&mut self, tenant: &TenantId) -> Result<Option<Decided>, Fatal> {
         match self.last_body.take() {
             Some(body) => self.decide_on(tenant, &body),
             None => Ok(None),
@@ -526,11 +340,7 @@ impl Spine {
     }
 
     /// Decides an input that is the last entry of its tenant.
-    pub(super) fn decide_on(
-        &mut self,
-        tenant: &TenantId,
-        body: &Body,
-    ) -> Result<Option<(EntryId, super::entry::Decision)>, Fatal> {
+    pub(super) fn decide_on(&mut self, tenant: &TenantId, body: &Body) -> Result<Option<Decided>, Fatal> {
         let journal = self.journal.id();
         let Some(state) = self.states.get(tenant) else { return Ok(None) };
         let Some(decision) = super::decide::decide(state, &journal.0, body, &self.parts.bounds) else {
@@ -638,67 +448,6 @@ impl Spine {
         }
         self.commit()
     }
-
-    /// Gives the mirror what the tail changed at start: it stands where the fold began. Of every tenant, for the
-    /// cursor goes to the end of the journal, and a row left out would be missing for good.
-    pub fn mirror_tail(&mut self) {
-        let Some(mirror) = &self.parts.mirror else { return };
-        let mut changes = Vec::new();
-        for (tenant, state) in &mut self.states {
-            let from = changes.len();
-            state.drain(&mut changes);
-            for (key, _) in &mut changes[from..] {
-                *key = super::mirror::row_key(tenant, key);
-            }
-        }
-        if !changes.is_empty() {
-            mirror.put(changes, self.journal.id(), self.journal.end());
-        }
-    }
-
-    /// Gives the mirror every row: it is empty, or was of another journal.
-    pub fn mirror_everything(&mut self) {
-        let Some(mirror) = &self.parts.mirror else { return };
-        let mut rows = Vec::new();
-        for (tenant, state) in &self.states {
-            let mut dump = Vec::new();
-            state.dump(&mut dump);
-            rows.extend(
-                dump.into_iter().map(|(key, value)| (super::mirror::row_key(tenant, &key), Some(value))),
-            );
-        }
-        mirror.put(rows, self.journal.id(), self.journal.end());
-    }
-
-    fn feed_mirror(&mut self, effects: &[(TenantId, Vec<Effect>)]) {
-        // A new tenant has a row before it has an entry: without it a start from the mirror would not know it.
-        let new = effects.iter().flat_map(|(_, fx)| fx).filter_map(|effect| match effect {
-            Effect::Tenant(tenant) => Some(tenant),
-            _ => None,
-        });
-        let mut touched: Vec<&TenantId> = effects.iter().map(|(t, _)| t).chain(new).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let mut changes = Vec::new();
-        for tenant in touched {
-            let Some(state) = self.states.get_mut(tenant) else { continue };
-            match &self.parts.mirror {
-                None => state.settle(),
-                Some(_) => {
-                    let from = changes.len();
-                    state.drain(&mut changes);
-                    for (key, _) in &mut changes[from..] {
-                        *key = super::mirror::row_key(tenant, key);
-                    }
-                }
-            }
-        }
-        if let Some(mirror) = &self.parts.mirror
-            && !changes.is_empty()
-        {
-            mirror.put(changes, self.journal.id(), self.journal.end());
-        }
-    }
 }
 
 /// One line for a decision, once it is durable. A walk that was cut is said loudly: a human must look.
@@ -709,26 +458,4 @@ fn tell((id, txn, reason_code, touched): &(EntryId, String, String, Touched)) {
     } else {
         tracing::info!(%id, txn, reason_code, runs, tokens, "decided");
     }
-}
-
-fn done(tenant: &TenantId, seq: Seq) -> Done {
-    Done {
-        id: EntryId { tenant: tenant.clone(), seq },
-        decision: None,
-        touched: Touched::default(),
-        no_change: false,
-        born_revoked: false,
-    }
-}
-
-fn with_decision(done: Done, decided: Option<(EntryId, super::entry::Decision)>, born_revoked: bool) -> Done {
-    match decided {
-        None => done,
-        Some((id, decision)) => Done { decision: Some(id), touched: decision.touched, born_revoked, ..done },
-    }
-}
-
-/// Hashes of a fact's aliases as the entry carries them.
-pub fn fact_hashes(key: &crate::revocation::key::SubjectKey, fact: &Fact) -> Vec<Vec<KeyHash>> {
-    fact.aliases().iter().map(|alias| key.hashes(alias)).collect()
 }

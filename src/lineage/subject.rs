@@ -185,7 +185,8 @@ impl Graph {
         let wanted = wanted.iter().find(|role| named.iter().any(|(facet, _)| facet == *role)).copied();
         let narrowest = || named.iter().map(|(facet, _)| *facet).min().unwrap_or(Facet::Plain);
         let aim = wanted.unwrap_or_else(narrowest);
-        let (mut nodes, mut within): (Vec<(NodeId, Class)>, Vec<(NodeId, Class)>) = (vec![], vec![]);
+        let mut nodes: Vec<(NodeId, Class)> = vec![];
+        let mut within: Vec<(NodeId, Class)> = vec![];
         for (facet, alias) in &named {
             let Some(id) = self.find(alias) else { continue };
             let class = self.node(id).map_or(Class::Unknown, |node| node.class);

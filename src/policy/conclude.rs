@@ -172,10 +172,10 @@ impl Work<'_> {
             affected.starts.iter().filter(|start| named_ends(start)).map(|start| start.node).collect();
         // What can be taken back is put at one place, so that it can be taken back there: everything below
         // inherits it. What is over for good is put on each topmost run and token.
-        let returns = self.how.is_reversible();
-        if self.stop.mark != Mark::AtEvent && !(returns && !ends.is_empty()) {
+        let lasts = !self.how.is_reversible();
+        if self.stop.mark != Mark::AtEvent && (lasts || ends.is_empty()) {
             ends.extend(affected.sessions.iter().map(|session| session.node));
-            if !(returns && !ends.is_empty()) {
+            if lasts || ends.is_empty() {
                 ends.extend(affected.runs.iter().filter(|run| run.top).map(|run| run.node));
                 let tokens = affected.tokens.iter().filter(|token| token.top && !token.of_run);
                 ends.extend(tokens.map(|token| token.node));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ssf_hub::app::serve::{Running, Runtime, start_with};
+use ssf_hub::app::running::Running;
+use ssf_hub::app::serve::{Runtime, start_with};
 use ssf_hub::config::Config;
 use tempfile::TempDir;
 

@@ -1,0 +1,131 @@
+//! What lies on disk, opened: the journal, the states that it adds up to, the mirror.
+//!
+//! The journal decides. A mirror that cannot be opened, or does not fit it, is made anew.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::seal::{AuditSeal, heads_of};
+use crate::clock::{SharedChance, SharedClock};
+use crate::config::Config;
+use crate::hub::spine::BaseWriter;
+use crate::hub::state::FOLD_VERSION;
+use crate::hub::{base, start};
+use crate::journal::{Folder, Journal, Options, Reader};
+use crate::store::Mirror;
+
+/// Where things lie under the data directory.
+pub struct Places {
+    /// The journal's segments.
+    pub journal: PathBuf,
+    /// Bases.
+    pub bases: PathBuf,
+    /// The sled mirror.
+    pub mirror: PathBuf,
+    /// Our keys and secrets.
+    pub keys: PathBuf,
+    /// The directory itself: side files.
+    pub root: PathBuf,
+}
+
+impl Places {
+    /// The places under a data directory.
+    pub fn under(root: &std::path::Path) -> Self {
+        let at = |name| root.join(name);
+        Self {
+            journal: at("journal"),
+            bases: at("bases"),
+            mirror: at("mirror"),
+            keys: at("keys"),
+            root: root.into(),
+        }
+    }
+}
+
+/// What the store gave: the journal, the states, the mirror.
+pub(super) struct Opened {
+    /// The journal.
+    pub journal: Journal,
+    /// The states, and where they came from.
+    pub loaded: start::Loaded,
+    /// The mirror, if it can be opened.
+    pub mirror: Option<Mirror>,
+}
+
+/// Folds the states up to the journal's end, and holds them against its heads.
+fn load_states(
+    disk: &Arc<Folder>,
+    journal: &Journal,
+    seal: &AuditSeal,
+    bases: &Folder,
+    mirror: Option<&Mirror>,
+) -> anyhow::Result<start::Loaded> {
+    let mut reader = Reader::open(disk.clone())?;
+    let loaded = start::load(bases, &mut reader, seal, mirror, journal.id(), journal.end())?;
+    for (tenant, seq, _) in journal.heads() {
+        let folded = loaded.states.get(&tenant).map(|s| s.seq());
+        anyhow::ensure!(
+            folded == Some(seq),
+            "tenant {tenant}: folded up to {folded:?}, but the journal ends at {seq}"
+        );
+    }
+    Ok(loaded)
+}
+
+/// Opens the store and loads the states.
+pub(super) fn open_store(
+    places: &Places,
+    config: &Config,
+    seal: &AuditSeal,
+    (disk, bases): (Arc<Folder>, &Folder),
+    chance: SharedChance,
+) -> anyhow::Result<Opened> {
+    let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
+    let (journal, opened) = Journal::open(disk.clone(), options, chance)?;
+    if opened.cut_bytes > 0 {
+        tracing::warn!(
+            bytes = opened.cut_bytes,
+            "the last batch was not finished and was cut; nobody was told it was taken"
+        );
+    }
+    let mirror = match Mirror::open(&places.mirror) {
+        Ok(mirror) => Some(mirror),
+        Err(error) => {
+            tracing::warn!(%error, "the mirror cannot be opened and is made anew");
+            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
+        }
+    };
+    let loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
+        Err(error) if mirror.is_some() => {
+            // The journal decides: if it is the journal's fault, it shows again without the mirror.
+            tracing::warn!(error = format!("{error:#}"), "no start from the mirror; trying without it");
+            load_states(&disk, &journal, seal, bases, None)?
+        }
+        loaded => loaded?,
+    };
+    // Rows of another journal or fold version must not stay among the new ones.
+    let mirror = match (mirror, loaded.from == start::From::Mirror) {
+        (Some(mirror), true) => Some(mirror),
+        (Some(mirror), false) => {
+            drop(mirror);
+            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
+        }
+        (None, _) => None,
+    };
+    Ok(Opened { journal, loaded, mirror })
+}
+
+/// Writes a base, and signs the heads at it.
+pub(super) fn base_writer(
+    places: &Places,
+    bases: Folder,
+    seal: Arc<AuditSeal>,
+    keep: usize,
+    clock: SharedClock,
+) -> BaseWriter {
+    let root = places.root.clone();
+    Box::new(move |spine| {
+        seal.sign_heads(&root, &heads_of(spine, clock.wall_ms())).map_err(|e| e.to_string())?;
+        base::write(spine, &bases, &*seal, keep)
+    })
+}

@@ -1,0 +1,82 @@
+//! What the spine does with the objects that operators make, change and take away.
+
+use super::{Fatal, Spine};
+use crate::hub::command::{Answer, Refused};
+use crate::hub::entry::Body;
+use crate::hub::object::{Object, ObjectKind};
+use crate::tenant::{EntryId, TenantId};
+
+impl Spine {
+    pub(super) fn put(
+        &mut self,
+        tenant: TenantId,
+        object: Object,
+        by: String,
+        answer: Answer<EntryId>,
+    ) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object)) {
+            return self.refuse(answer, refused);
+        }
+        let id = self.stage(&tenant, Body::Put { object, by })?;
+        self.later(answer, id);
+        Ok(())
+    }
+
+    /// Whether an object holds by itself and among those that exist.
+    fn fits(&self, tenant: &TenantId, object: &Object) -> Result<(), Refused> {
+        object.check()?;
+        if object.kind().in_hub() != tenant.is_hub() {
+            return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
+        }
+        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
+        match object {
+            Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
+                Err(Refused::Unfit("the stream's client does not exist".into()))
+            }
+            Object::TokenIssuer(new) => {
+                let other = state.objects().any(
+                    |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
+                );
+                if other { taken("iss") } else { Ok(()) }
+            }
+            Object::Client(new) => {
+                let other = state.objects().any(
+                    |o| matches!(&o.object, Object::Client(c) if c.bearer_sha256 == new.bearer_sha256 && c.id != new.id),
+                );
+                if other { taken("bearer") } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn remove(
+        &mut self,
+        tenant: TenantId,
+        kind: ObjectKind,
+        id: String,
+        by: String,
+        answer: Answer<EntryId>,
+    ) -> Result<(), Fatal> {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id)) {
+            return self.refuse(answer, refused);
+        }
+        let id = self.stage(&tenant, Body::Remove { kind, id, by })?;
+        self.later(answer, id);
+        Ok(())
+    }
+
+    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<(), Refused> {
+        let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        if state.object(kind, id).is_none() {
+            return Err(Refused::NoObject(kind));
+        }
+        match kind {
+            ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
+            ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
+                Err(Refused::Unfit("a stream belongs to this client".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
