@@ -15,7 +15,7 @@ pub fn bounds(config: &Config) -> decide::Bounds {
         depth: count(limits.walk_depth),
         ..walk::Bounds::default()
     };
-    decide::Bounds { walk, derived_max: limits.derived_max }
+    decide::Bounds { walk, derived_max: limits.derived_max, ..decide::Bounds::default() }
 }
 
 /// The transmitter's settings.

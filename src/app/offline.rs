@@ -11,7 +11,7 @@ use super::store::Places;
 use crate::clock::{OsChance, SharedChance};
 use crate::config::Config;
 use crate::hub::base::{self, Header, hex};
-use crate::hub::mirror::{self, Feed};
+use crate::hub::mirror;
 use crate::hub::start::{self, States};
 use crate::hub::state::FOLD_VERSION;
 use crate::journal::{Folder, Journal, Options, Position, Reader};
@@ -132,21 +132,11 @@ pub fn rebuild_store(config: &Config) -> anyhow::Result<Value> {
     let (journal, _) = Journal::open(disk.clone(), options, chance)?;
     let bases = Folder::read_only(&places.bases);
     let mut reader = Reader::open(disk)?;
-    let loaded = start::load(&bases, &mut reader, &seal, None, journal.id(), journal.end())?;
+    let mut loaded = start::load(&bases, &mut reader, &seal, None, journal.id(), journal.end())?;
     Mirror::wipe(&places.mirror)?;
     let mut store = Mirror::open(&places.mirror)?;
-    let feed = Feed::default();
-    let mut rows = 0;
-    for (tenant, state) in &loaded.states {
-        let mut dump = Vec::new();
-        state.dump(&mut dump);
-        rows += dump.len();
-        let changes = dump.into_iter().map(|(key, value)| (mirror::row_key(tenant, &key), Some(value)));
-        feed.put(changes.collect(), journal.id(), journal.end());
-    }
-    feed.stop();
-    feed.run(&mut store);
-    anyhow::ensure!(!feed.is_closed(), "the mirror could not be written");
+    let rows = mirror::seed(&mut store, &mut loaded.states, (journal.id(), journal.end()))
+        .context("the mirror could not be written")?;
     store.barrier()?;
     Ok(json!({ "rows": rows, "from": format!("{:?}", loaded.from), "folded": loaded.folded }))
 }

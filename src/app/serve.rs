@@ -28,7 +28,7 @@ use crate::hub::mirror::Feed;
 use crate::hub::sequencer::{Hub, Limits, sequencer};
 use crate::hub::spine::{Parts, Spine};
 use crate::hub::view::Views;
-use crate::hub::{self, base, start};
+use crate::hub::{self, base};
 use crate::journal::Folder;
 use crate::keys::Keys;
 use crate::operations::Operations;
@@ -108,7 +108,6 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     });
 
     let journal_id = journal.id();
-    let had_rows = loaded.from == start::From::Mirror;
     let feed = mirror.is_some().then(|| Arc::new(Feed::default()));
     let mut spine = Spine::new(
         journal,
@@ -122,11 +121,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             base: base_writer(&places, bases, seal.clone(), config.journal.bases_kept, clock.clone()),
         },
     );
-    if had_rows {
-        spine.mirror_tail();
-    } else {
-        spine.mirror_everything();
-    }
+    spine.mirror_tail();
     spine.publish_all();
     spine.decide_late(loaded.undecided)?;
     let limits = Limits { batch_max: config.journal.batch_max, in_flight_max: config.limits.in_flight_max };

@@ -10,8 +10,8 @@ use crate::clock::{SharedChance, SharedClock};
 use crate::config::Config;
 use crate::hub::spine::BaseWriter;
 use crate::hub::state::FOLD_VERSION;
-use crate::hub::{base, start};
-use crate::journal::{Folder, Journal, Options, Reader};
+use crate::hub::{self, base, start};
+use crate::journal::{Folder, Journal, JournalId, Options, Position, Reader};
 use crate::store::Mirror;
 
 /// Where things lie under the data directory.
@@ -72,6 +72,18 @@ fn load_states(
     Ok(loaded)
 }
 
+/// A new mirror of the states. Rows of another journal or fold version must not stay among the new ones.
+fn make_mirror(
+    places: &Places,
+    loaded: &mut start::Loaded,
+    end: (JournalId, Position),
+) -> Result<Mirror, crate::store::Error> {
+    Mirror::wipe(&places.mirror)?;
+    let mut mirror = Mirror::open(&places.mirror)?;
+    hub::mirror::seed(&mut mirror, &mut loaded.states, end)?;
+    Ok(mirror)
+}
+
 /// Opens the store and loads the states.
 pub(super) fn open_store(
     places: &Places,
@@ -95,7 +107,7 @@ pub(super) fn open_store(
             Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
         }
     };
-    let loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
+    let mut loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
         Err(error) if mirror.is_some() => {
             // The journal decides: if it is the journal's fault, it shows again without the mirror.
             tracing::warn!(error = format!("{error:#}"), "no start from the mirror; trying without it");
@@ -103,12 +115,12 @@ pub(super) fn open_store(
         }
         loaded => loaded?,
     };
-    // Rows of another journal or fold version must not stay among the new ones.
     let mirror = match (mirror, loaded.from == start::From::Mirror) {
         (Some(mirror), true) => Some(mirror),
         (Some(mirror), false) => {
             drop(mirror);
-            Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
+            let made = make_mirror(places, &mut loaded, (journal.id(), journal.end()));
+            made.inspect_err(|error| tracing::error!(%error, "the mirror cannot be made; the hub goes on")).ok()
         }
         (None, _) => None,
     };

@@ -96,12 +96,17 @@ impl Sink for Wiring {
     fn publish(&self, tenant: &TenantId, effects: Vec<Effect>) {
         // Records first: what must stop, stops before anybody is told.
         let set = self.set(tenant);
+        let mut overfull = 0;
         for effect in &effects {
             match effect {
                 Effect::Standing { key, standing } => set.put(*key, standing.clone()),
                 Effect::Token { key, lineage } => set.put_token(*key, lineage.clone()),
+                Effect::Overfull { .. } => overfull += 1,
                 _ => {}
             }
+        }
+        if overfull > 0 {
+            tracing::error!(%tenant, dead_letters = overfull, "more is owed than a stream may have: its oldest are dead letters `retention`");
         }
         self.outbox.publish(tenant, &effects);
         self.metrics.effects(tenant, &effects);

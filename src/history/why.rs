@@ -1,6 +1,6 @@
 //! `why`: from a decision id to its cause, read from the journal's files without a lock.
 //!
-//! Reads segment by segment from the newest on; a segment is skipped whole when the entry lies before it.
+//! Reads segment by segment from the oldest on.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::effect::{Claims, Effect, Item};
 use super::entry::{Act, Body, Decision, FactInput, Fate, Lifted, Outcome, Route, SetInput};
 use super::names;
-use super::object::{Object, ObjectKind};
+use super::object::{Object, ObjectKind, Strength};
 use super::state::{
-    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Held, IDEMPOTENCY_MAX, SEEN_MAX, SEEN_WINDOW_MS, Seen, State,
+    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, Held, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, SEEN_WINDOW_MS, Seen, State,
     Stored, Timer,
 };
 use crate::lineage::fact::Fact;
@@ -23,8 +23,9 @@ use crate::tenant::Seq;
 
 /// Most timers that one entry fires; the rest wait for the next entry.
 const TIMERS_PER_ENTRY: usize = 10_000;
-/// How long an expired token stays in memory (ms).
-const TOKEN_GRACE_MS: i64 = 3_600_000;
+/// How long an expired token, or a run whose last token is dead, stays in memory; and when what could not be
+/// forgotten is looked at again (ms).
+const GRACE_MS: i64 = 3_600_000;
 /// Most known tokens whose lineage one fact may refresh.
 const REFRESH_MAX: usize = 10_000;
 
@@ -49,7 +50,7 @@ impl State {
             Body::Put { object, by } => self.put(object, by, &mut fx),
             Body::Remove { kind, id, .. } => self.remove(*kind, id, &mut fx),
             Body::Set(set) => {
-                undecided = set.route == Route::Forward;
+                undecided = matches!(set.route, Route::Forward | Route::Heard);
                 self.set(entry, set, &mut fx);
             }
             Body::Fact(fact) => {
@@ -95,20 +96,31 @@ impl State {
     fn fire(&mut self, now_ms: i64, fx: &mut Vec<Effect>) {
         let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
         let due: Vec<_> =
-            due.filter(|(_, t)| !matches!(t, Timer::Deadline(_))).take(TIMERS_PER_ENTRY).cloned().collect();
+            due.filter(|key| !self.waits_for_decision(key)).take(TIMERS_PER_ENTRY).cloned().collect();
         for key in due {
             self.timers.remove(&key);
             match key.1 {
-                // A deadline ends a run by a decision, so that it stands in the journal like any other end.
                 Timer::Deadline(_) => {}
                 Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
-                Timer::Token(node) => {
-                    if let Some(key) = self.jti_key(node) {
-                        fx.push(Effect::Token { key, lineage: None });
-                    }
-                    self.graph.forget(node, now_ms);
-                }
+                Timer::Forget(node) => self.forget(node, now_ms, fx),
             }
+        }
+    }
+
+    /// A deadline ends a run by a decision, so that it stands in the journal like any other end. One that was cut
+    /// short since, or whose run is over or gone, needs none.
+    fn waits_for_decision(&self, (at, timer): &(i64, Timer)) -> bool {
+        let Timer::Deadline(node) = timer else { return false };
+        self.graph.lasts_until_ms(*node) == Some(*at) && self.graph.node(*node).is_some_and(|n| !n.is_over())
+    }
+
+    /// Forgets a node that is over for good. What still has something below it is looked at again later.
+    fn forget(&mut self, node: NodeId, now_ms: i64, fx: &mut Vec<Effect>) {
+        let key = self.jti_key(node);
+        if self.graph.forget(node, now_ms) {
+            fx.extend(key.map(|key| Effect::Token { key, lineage: None }));
+        } else if self.graph.node(node).is_some() {
+            self.timers.insert((now_ms.saturating_add(GRACE_MS), Timer::Forget(node)), ());
         }
     }
 
@@ -173,11 +185,12 @@ impl State {
     /// What was owed on a stream that is taken away is owed no longer.
     fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
         self.streams.remove(&no);
+        self.owed_count.remove(&no);
         let first = Item { seq: Seq(0), index: 0 };
         let last = Item { seq: Seq(u64::MAX), index: u32::MAX };
         let owed: Vec<_> = self.owed.range((no, first)..=(no, last)).map(|(k, ())| *k).collect();
         for (no, item) in owed {
-            self.owed.remove(&(no, item));
+            self.settle_owed(no, item);
             self.release(item);
         }
         let dead: Vec<_> = self.dead.range((no, first)..=(no, last)).map(|(k, _)| *k).collect();
@@ -191,10 +204,14 @@ impl State {
         let no = self.object(ObjectKind::Upstream, &set.upstream).map_or(0, |s| s.no);
         let seen = Seen { upstream: no, at_ms: entry.time_ms, seq: entry.seq, payload: set.payload_hash };
         self.remember(names::seen_key(&set.upstream, &set.iss, &set.jti), seen);
-        if set.route != Route::Forward {
+        if !matches!(set.route, Route::Forward | Route::Heard) {
             return;
         }
-        self.remember_echo(set.echo, entry.seq);
+        let said = Some((self.strength_of(&set.upstream), names::names_hash(&set.names)));
+        self.remember_echo(set.echo, Echo { seq: entry.seq, said });
+        if set.route == Route::Heard {
+            return;
+        }
         let claims = Claims {
             uri: set.uri.clone(),
             sub_id: set.sub_id.get().into(),
@@ -221,8 +238,14 @@ impl State {
         self.seen.insert(key, seen);
     }
 
-    fn remember_echo(&mut self, echo: KeyHash, seq: Seq) {
-        if self.echoes.contains(&echo) {
+    /// Remembers what went out. What is known already keeps its place in the order of forgetting.
+    fn remember_echo(&mut self, hash: KeyHash, echo: Echo) {
+        if let Some(known) = self.echoes.get_mut(&hash) {
+            if let (Some((before, _)), Some((now, _))) = (known.said, echo.said)
+                && now >= before
+            {
+                known.said = echo.said;
+            }
             return;
         }
         if self.echo_order.len() >= ECHOES_MAX
@@ -230,12 +253,21 @@ impl State {
         {
             self.echoes.remove(&old);
         }
-        self.echo_order.push_back((seq, echo));
-        self.echoes.insert(echo, seq);
+        self.echo_order.push_back((echo.seq, hash));
+        self.echoes.insert(hash, echo);
+    }
+
+    /// The strongest effect that an upstream may cause.
+    pub(super) fn strength_of(&self, upstream: &str) -> Strength {
+        match self.object(ObjectKind::Upstream, upstream).map(|stored| &stored.object) {
+            Some(Object::Upstream(upstream)) => upstream.authority.effect,
+            _ => Strength::Record,
+        }
     }
 
     /// Owes claims to every stream that wants them.
     fn owe(&mut self, item: Item, claims: Claims, derived: bool, fx: &mut Vec<Effect>) {
+        let entry_ms = claims.accepted_ms;
         let wanting: Vec<StreamNo> = self
             .streams
             .iter()
@@ -250,8 +282,32 @@ impl State {
         self.claims.insert(item, Held { claims: claims.clone(), owed });
         for stream in wanting {
             self.owed.insert((stream, item), ());
+            *self.owed_count.entry(stream).or_default() += 1;
             fx.push(Effect::Owed { stream, item, claims: claims.clone() });
+            self.bound(stream, entry_ms, fx);
         }
+    }
+
+    /// A stream that nobody takes from keeps its newest: the oldest becomes a dead letter (DESIGN 8, 12).
+    fn bound(&mut self, stream: StreamNo, now_ms: i64, fx: &mut Vec<Effect>) {
+        if self.owed_count.get(&stream).is_none_or(|n| *n <= OWED_MAX) {
+            return;
+        }
+        let first = Item { seq: Seq(0), index: 0 };
+        let oldest = self.owed.range((stream, first)..).next().map(|((_, item), ())| *item);
+        if let Some(Item { seq, index }) = oldest {
+            fx.push(Effect::Overfull { stream });
+            self.outcome(now_ms, &Outcome(stream, seq, index, Fate::GaveUp, Some("retention".into())), fx);
+        }
+    }
+
+    /// Takes what is owed away; whether it was owed.
+    fn settle_owed(&mut self, stream: StreamNo, item: Item) -> bool {
+        let owed = self.owed.remove(&(stream, item)).is_some();
+        if owed && let Some(count) = self.owed_count.get_mut(&stream) {
+            *count = count.saturating_sub(1);
+        }
+        owed
     }
 
     fn release(&mut self, item: Item) {
@@ -267,7 +323,7 @@ impl State {
     fn outcome(&mut self, now_ms: i64, outcome: &Outcome, fx: &mut Vec<Effect>) {
         let Outcome(stream, seq, index, fate, why) = outcome;
         let item = Item { seq: *seq, index: *index };
-        if self.owed.remove(&(*stream, item)).is_none() {
+        if !self.settle_owed(*stream, item) {
             return;
         }
         if *fate == Fate::GaveUp
@@ -304,8 +360,8 @@ impl State {
         if let Fact::Token(token) = &input.fact
             && let Some(node) = folded.node
         {
-            let until = token.exp.saturating_mul(1000).saturating_add(TOKEN_GRACE_MS);
-            self.timers.insert((until, Timer::Token(node)), ());
+            let until = token.exp.saturating_mul(1000).saturating_add(GRACE_MS);
+            self.timers.insert((until, Timer::Forget(node)), ());
         }
         for node in self.tokens_below(&folded.relinked, REFRESH_MAX) {
             fx.extend(self.token_effect(node));
@@ -346,8 +402,11 @@ impl State {
     fn decision(&mut self, entry: &Stamped, decision: &Decision, fx: &mut Vec<Effect>) {
         for (node, how) in &decision.ends {
             self.graph.end(*node, End { at_ms: entry.time_ms, seq: entry.seq, how: *how });
-            if let Some(deadline_ms) = self.graph.lasts_until_ms(*node) {
-                self.timers.remove(&(deadline_ms, Timer::Deadline(*node)));
+            let last_ms = self.graph.lasts_until_ms(*node);
+            // What is killed or suspended may come back before its deadline; that still ends it then.
+            if let Some(last_ms) = last_ms.filter(|_| !how.is_reversible()) {
+                self.timers.remove(&(last_ms, Timer::Deadline(*node)));
+                self.forget_later(*node, entry.time_ms.max(last_ms));
             }
         }
         for (node, how) in &decision.revived {
@@ -360,6 +419,14 @@ impl State {
             self.stand(entry.seq, record, fx);
         }
         self.derive(entry, decision, fx);
+    }
+
+    /// A run is forgotten once its last token is dead by itself: until then a token told late must find it over.
+    fn forget_later(&mut self, node: NodeId, last_ms: i64) {
+        if self.graph.node(node).is_some_and(|n| n.class == Class::Run) {
+            let at_ms = last_ms.saturating_add(self.longest_token_ms()).saturating_add(GRACE_MS);
+            self.timers.insert((at_ms, Timer::Forget(node)), ());
+        }
     }
 
     fn derive(&mut self, entry: &Stamped, decision: &Decision, fx: &mut Vec<Effect>) {
@@ -382,7 +449,7 @@ impl State {
         // The order in which echoes are forgotten must be the one that a reload finds.
         echoes.sort_unstable();
         for echo in echoes {
-            self.remember_echo(echo, entry.seq);
+            self.remember_echo(echo, Echo { seq: entry.seq, said: None });
         }
     }
 

@@ -71,6 +71,8 @@ pub struct SetDraft {
     pub sub_id: Box<serde_json::value::RawValue>,
     /// The event object as received.
     pub event: Box<serde_json::value::RawValue>,
+    /// What it says, whoever says it (`names::event_hash`).
+    pub event_hash: KeyHash,
     /// `txn`, if it had one.
     pub txn: Option<String>,
     /// `toe`, if it had one (s since 1970).

@@ -3,6 +3,8 @@
 //! In the flow: the spine calls [`decide`] right behind an input; the result is journaled and then folded. The rules are
 //! `policy`'s; this file only brings together the state, the graph's walk and the plan. Pure: no clock, no key.
 
+use std::collections::BTreeSet;
+
 use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, Route, SetInput, Touched};
 use crate::hub::names;
 use crate::hub::object::{Object, ObjectKind};
@@ -11,9 +13,10 @@ use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 use crate::lineage::graph::class_of_kind;
 use crate::lineage::keyed::Named;
-use crate::lineage::node::{Class, NodeId};
+use crate::lineage::node::{Class, How, NodeId};
 use crate::lineage::subject::{Facet, Resolved, Verdict, facet_of, facets};
 use crate::lineage::walk::{self, Reach, affected};
+use crate::policy::conclusion::{DERIVED_MAX, RECORDS_MAX};
 use crate::policy::conclude::{Born, Conclusion, Context, Times, born, conclude};
 use crate::policy::keys::Subject;
 use crate::policy::lift;
@@ -39,13 +42,23 @@ const OVERDUE_MAX: usize = 1000;
 pub struct Bounds {
     /// How far a walk goes.
     pub walk: walk::Bounds,
+    /// Most records; the rest is counted.
+    pub records_max: usize,
     /// Most derived events; the rest is counted.
     pub derived_max: usize,
 }
 
+impl Bounds {
+    /// Half as far, for a decision that would not fit the journal. `None` where there is nothing left to halve.
+    pub fn halved(self) -> Option<Self> {
+        let (records_max, derived_max) = (self.records_max / 2, self.derived_max / 2);
+        (records_max > 0).then_some(Self { records_max, derived_max, ..self })
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
-        Self { walk: walk::Bounds::default(), derived_max: 1000 }
+        Self { walk: walk::Bounds::default(), records_max: RECORDS_MAX, derived_max: DERIVED_MAX }
     }
 }
 
@@ -95,9 +108,10 @@ fn as_it_stays(state: &State, l: crate::policy::conclude::Lifted) -> Lifted {
     Lifted { kind: l.kind, key: l.key, basis: l.basis, at_ms, expires_at }
 }
 
-fn decision(state: &State, cause: Seq, txn: String, c: Conclusion) -> Decision {
+fn decision(state: &State, cause: Seq, txn: String, mut c: Conclusion) -> Decision {
+    c.unify();
     let derived = |d: crate::policy::derive::Derived| Derived {
-        echo: names::echo(&txn, &d.uri, d.sub_id.get(), d.event.get()),
+        echo: names::echo(&txn, names::event_hash(&d.uri, d.sub_id.get(), d.event.get())),
         uri: d.uri,
         sub_id: d.sub_id,
         event: d.event,
@@ -133,7 +147,7 @@ fn changing(state: &State, concluded: Conclusion) -> Option<Conclusion> {
 fn on_set(ground: Ground<'_>, set: &SetInput) -> Option<Conclusion> {
     let state = ground.state;
     // Beyond its sender's authority, an echo, or about the stream itself: kept, and nothing more (DESIGN 6, 11).
-    if set.route != Route::Forward {
+    if !matches!(set.route, Route::Forward | Route::Heard) {
         return None;
     }
     let Object::Upstream(upstream) = &state.object(ObjectKind::Upstream, &set.upstream)?.object else {
@@ -183,7 +197,8 @@ fn lifted(ground: Ground<'_>, lift: &Lift, subject: &Subject<'_>, times: Times) 
 }
 
 fn context(ground: Ground<'_>, times: Times) -> Context<'_> {
-    Context { derived_max: ground.bounds.derived_max, ..Context::new(ground.state.tenant.as_str(), times) }
+    let Bounds { records_max, derived_max, .. } = *ground.bounds;
+    Context { records_max, derived_max, ..Context::new(ground.state.tenant.as_str(), times) }
 }
 
 /// Times of what no issuer said: an operator, a source of facts, the clock.
@@ -244,13 +259,16 @@ fn on_fact(ground: Ground<'_>, input: &FactInput) -> Option<Conclusion> {
 fn relinked(ground: Ground<'_>, fact: &Fact) -> Option<Conclusion> {
     let state = ground.state;
     let nodes: Vec<NodeId> = fact.aliases().iter().filter_map(|alias| state.graph.find(alias)).collect();
-    let (below, _) = state.graph.runs_and_tokens_at(&nodes, RELINKED_MAX);
+    let (below, whole) = state.graph.runs_and_tokens_at(&nodes, RELINKED_MAX);
     let mut all: Option<Conclusion> = None;
     for one in below.into_iter().filter_map(|id| born_dead(ground, id)) {
         match &mut all {
             None => all = Some(one),
             Some(all) => all.absorb(one),
         }
+    }
+    if let Some(all) = &mut all {
+        all.truncated |= !whole;
     }
     all
 }
@@ -272,21 +290,48 @@ fn born_dead(ground: Ground<'_>, id: NodeId) -> Option<Conclusion> {
 }
 
 fn end_known(ground: Ground<'_>, id: NodeId, stop: &Stop) -> Option<Conclusion> {
+    changing(ground.state, ended(ground, id, stop))
+}
+
+/// What follows where a node that the graph knows is stopped.
+fn ended(ground: Ground<'_>, id: NodeId, stop: &Stop) -> Conclusion {
     let state = ground.state;
     let class = state.graph.node(id).map_or(Class::Unknown, |n| n.class);
     let resolved = Resolved::to(id, class);
     let names: Vec<Named> = state.graph.named(id);
     let said: Vec<(Facet, Alias)> = names.iter().map(|n| (resolved.aim, n.alias.clone())).collect();
     let subject = Subject { facets: &said, names: &names, resolved: &resolved };
-    stopped(ground, stop, &subject, own_times(state))
+    let touched = affected(&state.graph, &resolved, stop.reach(&resolved), ground.bounds.walk);
+    conclude(stop, &subject, &touched, &context(ground, own_times(state)))
 }
 
-/// Runs whose deadline passed end together, in one decision.
+/// Runs whose deadline passed end together, in one decision; those that find no room in it with the next tick.
+///
+/// Each of them ends, also one that is dead of something else by now: its deadline must not ring again.
 fn on_tick(ground: Ground<'_>) -> Option<Conclusion> {
     let state = ground.state;
     let mut all: Option<Conclusion> = None;
+    let mut told = BTreeSet::new();
     for id in state.overdue(state.time_ms(), OVERDUE_MAX) {
-        let Some(one) = end_known(ground, id, &Stop::deadline()) else { continue };
+        if all.as_ref().is_some_and(|all| all.is_full(&context(ground, own_times(state)))) {
+            break;
+        }
+        // A sub-run of one that is told of here is told of with it.
+        if let Some(all) = &mut all
+            && state.graph.ancestors(id).iter().any(|above| told.contains(above))
+        {
+            all.ends.push((id, How::Deadline));
+            continue;
+        }
+        let mut one = ended(ground, id, &Stop::deadline());
+        if !one.changes(|key| state.standing(key)) {
+            one.only_ends();
+        } else if one.records_cut == 0 && !one.truncated {
+            told.insert(id);
+        }
+        if !one.ends.iter().any(|(node, _)| *node == id) {
+            one.ends.push((id, How::Deadline));
+        }
         match &mut all {
             None => all = Some(one),
             Some(all) => all.absorb(one),

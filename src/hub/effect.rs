@@ -63,6 +63,11 @@ pub enum Effect {
         /// How it went.
         fate: Fate,
     },
+    /// More was owed to a stream than it may have: its oldest became a dead letter.
+    Overfull {
+        /// Which stream.
+        stream: StreamNo,
+    },
     /// A stream was made or changed.
     Stream {
         /// Its number.

@@ -32,6 +32,9 @@ pub enum Route {
     Beyond,
     /// The same (txn, type, subject, event) already went out: recorded, goes nowhere (DESIGN 6).
     Echo,
+    /// As an echo it goes nowhere, but it may cause decisions: what went out before came from a source that may do
+    /// less, or knows the subject by other names (ADR 0010).
+    Heard,
 }
 
 /// A received SET.
@@ -183,6 +186,16 @@ pub struct Decision {
     pub residual: Vec<String>,
 }
 
+impl Decision {
+    /// At least so many bytes it takes in an entry.
+    pub fn weight(&self) -> usize {
+        let derived = self.derived.iter().map(|d| 200 + d.uri.len() + d.sub_id.get().len() + d.event.get().len());
+        let texts = self.path.iter().chain(&self.residual).map(|line| 2 * line.len() + 8);
+        let rows = 300 * self.records.len() + 150 * self.lifted.len() + 40 * (self.ends.len() + self.revived.len());
+        1000 + rows + derived.sum::<usize>() + texts.sum::<usize>()
+    }
+}
+
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
@@ -313,20 +326,6 @@ impl Body {
             Self::Tick => "tick",
             Self::ClockAccepted { .. } => "clock_accepted",
         }
-    }
-
-    /// Whether it may be written when the disk is nearly full (DESIGN 7): kill, lift and what follows from
-    /// them, outcomes, ticks.
-    pub fn is_privileged(&self) -> bool {
-        matches!(
-            self,
-            Self::Kill(_)
-                | Self::Lift(_)
-                | Self::Decision(_)
-                | Self::Outcomes(_)
-                | Self::Tick
-                | Self::ClockAccepted { .. }
-        )
     }
 
     /// The payload's bytes.

@@ -4,13 +4,13 @@
 //! its cursor. Rows that come and go between two writes are never written. A mirror that fails is closed and
 //! reported; the hub goes on and the next start folds from a base.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::FOLD_VERSION;
+use super::state::{FOLD_VERSION, State};
 use crate::journal::{JournalId, Position};
 use crate::rows::Change;
 use crate::store::Mirror;
@@ -18,6 +18,10 @@ use crate::tenant::TenantId;
 
 /// More rows than this waiting: the mirror cannot keep up and is closed rather than let memory grow.
 const ROWS_MAX: usize = 2_000_000;
+/// Rows of one batch while a mirror is made.
+const SEED_ROWS: usize = 50_000;
+/// What stands for the cursor while a mirror is made.
+const NO_CURSOR: &[u8] = b"";
 /// How long changes gather before they are written.
 const GATHER: Duration = Duration::from_millis(500);
 
@@ -30,6 +34,12 @@ pub struct Cursor {
     pub position: Position,
     /// Folded how.
     pub fold_version: u16,
+}
+
+impl Cursor {
+    fn to_vec(self) -> Vec<u8> {
+        serde_json::to_vec(&self).unwrap_or_default()
+    }
 }
 
 #[derive(Default)]
@@ -63,6 +73,7 @@ impl Feed {
             );
             waiting.closed = true;
             waiting.rows = HashMap::new();
+            waiting.cursor = None;
         }
         self.wake.notify_one();
     }
@@ -83,7 +94,7 @@ impl Feed {
         loop {
             let (rows, cursor, stop) = self.take();
             if let Some(cursor) = cursor
-                && let Err(error) = write(mirror, rows, &cursor)
+                && let Err(error) = write(mirror, rows, &cursor.to_vec())
             {
                 tracing::error!(%error, "the mirror failed and is closed until the next start; the hub goes on");
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,6 +103,10 @@ impl Feed {
                 return;
             }
             if stop {
+                // An orderly end leaves nothing to fold at the next start.
+                if let Err(error) = mirror.barrier() {
+                    tracing::warn!(%error, "the mirror was not flushed; the next start folds a little more");
+                }
                 return;
             }
         }
@@ -112,11 +127,36 @@ impl Feed {
     }
 }
 
-fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &Cursor) -> Result<(), crate::store::Error> {
-    let cursor = serde_json::to_vec(cursor).unwrap_or_default();
+fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &[u8]) -> Result<(), crate::store::Error> {
     // On a full disk sled may panic where it should answer; this thread must live to say that the mirror is closed.
-    let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mirror.apply(rows, &cursor)));
+    let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mirror.apply(rows, cursor)));
     applied.unwrap_or(Err(crate::store::Error::Unreadable))
+}
+
+/// Gives an empty mirror every row. The cursor comes last: until then it is no mirror, and a start passes it over.
+pub fn seed(
+    mirror: &mut Mirror,
+    states: &mut BTreeMap<TenantId, State>,
+    (journal, position): (JournalId, Position),
+) -> Result<usize, crate::store::Error> {
+    let mut written = 0;
+    for (tenant, state) in states.iter_mut() {
+        let mut rows = Vec::new();
+        state.dump(&mut rows);
+        state.settle();
+        written += rows.len();
+        let mut rows = rows.into_iter().map(|(key, value)| (row_key(tenant, &key), Some(value)));
+        loop {
+            let some: Vec<Change> = rows.by_ref().take(SEED_ROWS).collect();
+            if some.is_empty() {
+                break;
+            }
+            write(mirror, some, NO_CURSOR)?;
+        }
+    }
+    let cursor = Cursor { journal: journal.0, position, fold_version: FOLD_VERSION };
+    write(mirror, vec![], &cursor.to_vec())?;
+    Ok(written)
 }
 
 /// A row's key in the mirror and in a base: whose row it is stands in front.

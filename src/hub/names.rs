@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::lineage::fact::Fact;
+use crate::lineage::keyed::Named;
 use crate::revocation::key::KeyHash;
 use crate::tenant::{Seq, TenantId};
 
@@ -29,16 +30,23 @@ pub fn seen_key(upstream: &str, iss: &str, jti: &str) -> KeyHash {
     hash(&[b"seen", upstream.as_bytes(), iss.as_bytes(), jti.as_bytes()])
 }
 
-/// What an echo is known by: (txn, type, subject, event object). The two objects are compared in a canonical
-/// form, for another hub may write them with other blanks or in another order.
-pub fn echo(txn: &str, uri: &str, sub_id: &str, event: &str) -> KeyHash {
-    hash(&[
-        b"echo",
-        txn.as_bytes(),
-        uri.as_bytes(),
-        canonical(sub_id).as_bytes(),
-        canonical(event).as_bytes(),
-    ])
+/// What an event is, whoever sends it: (type, subject, event object). The two objects are compared in a canonical
+/// form, for another hub may write them with other blanks or in another order. Computed at the door, where the
+/// work is spread over the cores.
+pub fn event_hash(uri: &str, sub_id: &str, event: &str) -> KeyHash {
+    hash(&[b"event", uri.as_bytes(), canonical(sub_id).as_bytes(), canonical(event).as_bytes()])
+}
+
+/// What an echo is known by: its `txn`, and its [`event_hash`].
+pub fn echo(txn: &str, event: KeyHash) -> KeyHash {
+    hash(&[b"echo", txn.as_bytes(), &event.0])
+}
+
+/// The names of a subject as one hash: two sources that mean the same principals by other names differ in it.
+pub fn names_hash(names: &[Named]) -> KeyHash {
+    let mut sha: Vec<u8> = Vec::with_capacity(64);
+    names.iter().flat_map(|name| &name.hashes).for_each(|h| sha.extend_from_slice(&h.0));
+    hash(&[b"names", &sha])
 }
 
 /// JSON text with members sorted and without blanks; text that is no JSON stays as it is.
@@ -75,17 +83,12 @@ mod tests {
 
     #[test]
     fn an_echo_is_known_whatever_its_blanks_and_order() {
-        let a = echo("t", "u", r#"{"format":"email","email":"a@b"}"#, r#"{"x":1,"y":{"b":2,"a":[1,2]}}"#);
-        let b = echo("t", "u", r#"{ "email":"a@b", "format":"email" }"#, r#"{"y":{"a":[1, 2],"b":2},"x":1}"#);
-        assert_eq!(a, b);
-        assert_ne!(
-            a,
-            echo("t2", "u", r#"{"format":"email","email":"a@b"}"#, r#"{"x":1,"y":{"b":2,"a":[1,2]}}"#)
-        );
-        assert_ne!(
-            a,
-            echo("t", "u", r#"{"format":"email","email":"a@b"}"#, r#"{"x":1,"y":{"b":2,"a":[2,1]}}"#)
-        );
+        let (sub_id, event) = (r#"{"format":"email","email":"a@b"}"#, r#"{"x":1,"y":{"b":2,"a":[1,2]}}"#);
+        let a = event_hash("u", sub_id, event);
+        let other = event_hash("u", r#"{ "email":"a@b", "format":"email" }"#, r#"{"y":{"a":[1, 2],"b":2},"x":1}"#);
+        assert_eq!(a, other);
+        assert_ne!(a, event_hash("u", sub_id, r#"{"x":1,"y":{"b":2,"a":[2,1]}}"#));
+        assert_ne!(echo("t", a), echo("t2", a));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Inbox {
             }
             lanes.urgent.push_back(command);
         } else {
-            // A tenant alone may fill half of the room; the rest is for the others.
+            // While others wait a tenant may fill half of the room.
             let tenant = command.tenant();
             let own = lanes.lanes.get(&tenant).map_or(0, VecDeque::len);
             let crowded = lanes.lanes.len() > 1 || own == 0;
@@ -177,6 +177,7 @@ pub fn sequencer(spine: Spine, limits: Limits) -> (Hub, Sequencer) {
 impl Sequencer {
     /// Works until [`Hub::stop`]; run on a thread of its own. An error means that the process must end.
     pub fn run(mut self) -> Result<Spine, Fatal> {
+        let _ended = Ended(self.inbox.clone());
         loop {
             // A tick that finds no room waits until the next look for room.
             let patience = match self.spine.next_timer_ms().filter(|_| self.spine.has_room()) {
@@ -184,15 +185,26 @@ impl Sequencer {
                 None => Duration::from_secs(1),
             };
             let (commands, outcomes, stop) = self.inbox.take(patience.min(Duration::from_secs(1)));
-            if let Err(fatal) = self.spine.batch(commands, outcomes) {
-                self.inbox.lock().ended = true;
-                return Err(fatal);
-            }
+            self.spine.batch(commands, outcomes)?;
             if stop {
-                self.inbox.lock().ended = true;
                 return Ok(self.spine);
             }
         }
+    }
+}
+
+/// However the sequencer ends, also by a panic: who waits is answered that it stops, and nobody waits any more.
+struct Ended(Arc<Inbox>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut lanes = self.0.lock();
+        lanes.ended = true;
+        lanes.waiting = 0;
+        let left = (std::mem::take(&mut lanes.urgent), std::mem::take(&mut lanes.lanes));
+        drop(lanes);
+        // An answer that is dropped says `Stopping`.
+        drop(left);
     }
 }
 

@@ -7,6 +7,8 @@
 mod intake;
 mod objects;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -145,11 +147,6 @@ impl Spine {
         &self.journal
     }
 
-    /// The journal, to sign its heads.
-    pub fn journal_mut(&mut self) -> &mut Journal {
-        &mut self.journal
-    }
-
     /// What was counted.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -216,6 +213,10 @@ impl Spine {
             }
         }
         self.commit()?;
+        if !base.is_empty() {
+            // The heads that a base signs can then be checked without the payloads.
+            self.journal.sync_chain()?;
+        }
         for answer in base {
             let written = (self.parts.base)(self).map_err(Refused::Unfit);
             // Nobody waits any more: the base is there all the same.
@@ -343,8 +344,15 @@ impl Spine {
     pub(super) fn decide_on(&mut self, tenant: &TenantId, body: &Body) -> Result<Option<Decided>, Fatal> {
         let journal = self.journal.id();
         let Some(state) = self.states.get(tenant) else { return Ok(None) };
-        let Some(decision) = super::decide::decide(state, &journal.0, body, &self.parts.bounds) else {
-            return Ok(None);
+        let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
+        let mut bounds = self.parts.bounds;
+        let decision = loop {
+            let Some(decision) = super::decide::decide(state, &journal.0, body, &bounds) else { return Ok(None) };
+            // What was folded must fit: what is cut is counted in it and said loudly.
+            match bounds.halved().filter(|_| decision.weight() > room) {
+                Some(less) => bounds = less,
+                None => break decision,
+            }
         };
         let id = self.stage(tenant, Body::Decision(decision.clone()))?;
         let told = (id.clone(), decision.txn.clone(), decision.reason_code.clone(), decision.touched);

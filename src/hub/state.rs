@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::effect::{Claims, Item};
-use super::object::{Object, ObjectKind};
+use super::object::{Object, ObjectKind, Strength};
 use crate::lineage::graph::{Graph, Limits};
 use crate::lineage::node::NodeId;
 use crate::revocation::key::{KeyHash, Kind};
@@ -31,6 +31,9 @@ pub const ECHOES_MAX: usize = 1_000_000;
 pub const IDEMPOTENCY_MAX: usize = 100_000;
 /// How many dead letters are kept for the tenant.
 pub const DEAD_LETTERS_MAX: usize = 100_000;
+
+/// How many SETs may be owed to one stream.
+pub const OWED_MAX: usize = 200_000;
 
 /// An object and what the hub keeps with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +74,22 @@ pub struct Seen {
     pub payload: KeyHash,
 }
 
+/// An event that went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Echo {
+    /// With which entry.
+    pub seq: Seq,
+    /// What it might cause, and the hash of the names it was said of; `None` where the hub added it itself.
+    pub said: Option<(Strength, KeyHash)>,
+}
+
+impl Echo {
+    /// Whether the same event of another source may still change something (ADR 0010).
+    pub fn leaves_room_for(&self, strength: Strength, names: KeyHash) -> bool {
+        self.said.is_some_and(|(before, said_of)| strength > before || (strength == before && names != said_of))
+    }
+}
+
 /// What waits for its time.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Timer {
@@ -78,8 +97,8 @@ pub enum Timer {
     Deadline(NodeId),
     /// A record under this key expires.
     Expiry(KeyHash),
-    /// A known token expired and may be forgotten.
-    Token(NodeId),
+    /// A known token expired, or a run ended long ago: it may be forgotten.
+    Forget(NodeId),
 }
 
 /// Claims that are still owed to somebody.
@@ -118,7 +137,7 @@ pub struct State {
     pub(super) meta: Table<u8, Meta>,
     pub(super) objects: Table<(ObjectKind, String), Stored>,
     pub(super) seen: Table<KeyHash, Seen>,
-    pub(super) echoes: Table<KeyHash, Seq>,
+    pub(super) echoes: Table<KeyHash, Echo>,
     pub(super) idempotency: Table<(String, String), (Seq, KeyHash)>,
     pub(super) standing: Table<KeyHash, (Kind, Vec<Standing>)>,
     pub(super) timers: Table<(i64, Timer), ()>,
@@ -128,6 +147,7 @@ pub struct State {
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) graph: Graph,
     // built from the rows
+    pub(super) owed_count: BTreeMap<StreamNo, usize>,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
     pub(super) seen_order: BTreeMap<u32, VecDeque<(Seq, i64, KeyHash)>>,
     pub(super) echo_order: VecDeque<(Seq, KeyHash)>,
@@ -153,6 +173,7 @@ impl State {
             dead: Table::new(10),
             evidence: Table::new(11),
             graph: Graph::new(Limits::default()),
+            owed_count: BTreeMap::new(),
             streams: BTreeMap::new(),
             seen_order: BTreeMap::new(),
             echo_order: VecDeque::new(),
@@ -225,9 +246,9 @@ impl State {
         self.seen.get(&key)
     }
 
-    /// Whether this event already went out.
-    pub fn went_out(&self, echo: KeyHash) -> bool {
-        self.echoes.contains(&echo)
+    /// The event that already went out under this hash.
+    pub fn echo(&self, echo: KeyHash) -> Option<&Echo> {
+        self.echoes.get(&echo)
     }
 
     /// The entry that an idempotency key led to, and the hash of what it said.
@@ -346,13 +367,17 @@ impl State {
                 self.streams.insert(StreamNo(stored.no), Arc::new(stream.clone()));
             }
         }
+        self.owed_count.clear();
+        for ((no, _), ()) in self.owed.iter() {
+            *self.owed_count.entry(*no).or_default() += 1;
+        }
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
         seen.sort_unstable();
         self.seen_order.clear();
         for (seq, at_ms, key, upstream) in seen {
             self.seen_order.entry(upstream).or_default().push_back((seq, at_ms, key));
         }
-        let mut echoes: Vec<_> = self.echoes.iter().map(|(k, seq)| (*seq, *k)).collect();
+        let mut echoes: Vec<_> = self.echoes.iter().map(|(k, echo)| (echo.seq, *k)).collect();
         echoes.sort_unstable();
         self.echo_order = echoes.into();
         let mut keys: Vec<_> = self.idempotency.iter().map(|(k, (seq, _))| (*seq, k.clone())).collect();

@@ -112,8 +112,8 @@ impl Journal {
         self.heads.seq(tenant)
     }
 
-    /// The chain heads of all tenants, in the order of their names. They cover what is not durable yet: sign them
-    /// after [`Journal::sync_chain`].
+    /// The chain heads of all tenants, in the order of their names. Between an append and
+    /// its flush they cover what is not durable yet.
     pub fn heads(&self) -> Vec<(TenantId, Seq, Link)> {
         self.heads.rows().iter().map(|row| (row.tenant.clone(), row.seq, row.link)).collect()
     }

@@ -16,7 +16,7 @@ use crate::rows::Table;
 /// Tags of the graph's tables begin here: nodes, names, links.
 pub const TABLE_BASE: u8 = 0x20;
 
-/// What may grow how far. A fact beyond a limit is refused with 429, not cut (DESIGN 12).
+/// What may grow how far. A fact beyond a limit is refused with 409, not cut (DESIGN 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

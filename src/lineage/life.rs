@@ -78,39 +78,22 @@ impl Graph {
         }
     }
 
-    /// Takes at most `bound` nodes out of memory that were over before `before_ms` (ms since 1970) and below
-    /// which nothing hangs: tokens and runs, the lowest first, and sessions that only they kept. What a hold
-    /// stops that may be taken back stays. Repeat while something comes back.
-    pub fn forget_dead(&mut self, before_ms: i64, bound: usize) -> Vec<NodeId> {
-        let over: Vec<NodeId> = self
-            .nodes()
-            .filter(|(id, _)| self.is_forgettable(*id, before_ms))
-            .map(|(id, _)| id)
-            .take(bound)
-            .collect();
-        let mut gone = vec![];
-        for id in over {
-            let sessions: Vec<NodeId> = self.above_by(id, LinkKind::LaunchedFrom).collect();
-            self.take_node(id);
-            gone.push(id);
-            for session in sessions {
-                let alone = self.below(session).next().is_none() && self.above(session).next().is_none();
-                if alone && self.node(session).is_some_and(|node| node.ends.is_empty()) {
-                    self.take_node(session);
-                    gone.push(session);
-                }
+    /// Takes a token, run or session out of memory if it was over before `before_ms` (ms since 1970) and nothing
+    /// hangs below it; with it sessions that only it kept. What a hold stops that may be taken back stays.
+    pub fn forget(&mut self, id: NodeId, before_ms: i64) -> bool {
+        if !self.is_forgettable(id, before_ms) {
+            return false;
+        }
+        let sessions: Vec<NodeId> = self.above_by(id, LinkKind::LaunchedFrom).collect();
+        self.take_node(id);
+        for session in sessions {
+            let alone = self.below(session).next().is_none() && self.above(session).next().is_none();
+            let unmarked = self.node(session).is_some_and(|node| node.ends.is_empty());
+            if (alone && unmarked) || self.is_forgettable(session, before_ms) {
+                self.take_node(session);
             }
         }
-        gone
-    }
-
-    /// Takes one node out of memory if it was over before `before_ms` (ms since 1970) and nothing hangs below it.
-    pub fn forget(&mut self, id: NodeId, before_ms: i64) -> bool {
-        let over = self.is_forgettable(id, before_ms);
-        if over {
-            self.take_node(id);
-        }
-        over
+        true
     }
 
     fn is_forgettable(&self, id: NodeId, before_ms: i64) -> bool {
@@ -200,15 +183,17 @@ mod tests {
     fn the_dead_leave_from_below() {
         let mut told = company();
         let after = 1_700_003_600_001;
-        assert!(told.graph.forget_dead(T0_MS, 100).is_empty());
-        told.graph.end(told.run("day"), end(How::Completed));
-        told.graph.end(told.run("night"), end(How::Killed));
-        let of_day = told.id("jti", "https://as", "t-day");
-        assert_eq!(told.graph.forget_dead(T0_MS + 1, 100), [of_day]);
-        assert_eq!(told.graph.forget_dead(after, 2).len(), 2);
-        while !told.graph.forget_dead(after, 100).is_empty() {}
-        let left: Vec<&str> = told.graph.nodes().map(|(_, node)| node.name.value.as_str()).collect();
-        // The killed run stays, for it may be lifted; the session, for it is alice's.
-        assert_eq!(left, ["bot", "helper", "alice", "s1", "laptop", "night"]);
+        let t = |told: &super::super::sample::Told, id: &str| told.id("jti", "https://as", id);
+        let (day, sub, night) = (told.run("day"), told.run("sub"), told.run("night"));
+        assert!(!told.graph.forget(day, after), "its sub-run and its token hang below");
+        told.graph.end(day, end(How::Completed));
+        told.graph.end(night, end(How::Killed));
+        for token in ["t-day", "t-sub", "t-night"].map(|id| t(&told, id)) {
+            assert!(!told.graph.forget(token, T0_MS - 1));
+            assert!(told.graph.forget(token, after) && !told.graph.forget(token, after));
+        }
+        assert!(!told.graph.forget(day, after), "its sub-run hangs below");
+        assert!(told.graph.forget(sub, after) && told.graph.forget(day, after));
+        assert!(!told.graph.forget(night, after), "a killed run may be lifted");
     }
 }

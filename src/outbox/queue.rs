@@ -209,6 +209,10 @@ impl Queue {
         if owed && !matches!(landing, Landing::Retry { .. }) {
             inner.owed.remove(&item);
             inner.done.insert(item);
+            // The stream may have become one that is polled while this was under way.
+            if let Work::Poll(shelf) = &mut inner.work {
+                shelf.remove(item);
+            }
         }
         owed
     }

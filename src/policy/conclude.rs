@@ -33,7 +33,8 @@ pub fn conclude(
     let how = stop.how;
     let basis = if stop.basis == Basis::Issued { Basis::Ended } else { stop.basis };
     let out = Conclusion::new(stop.reason, affected);
-    let mut work = Work { stop, subject, affected, context, basis, how, written: BTreeSet::new(), out };
+    let (written, cut) = (BTreeSet::new(), BTreeSet::new());
+    let mut work = Work { stop, subject, affected, context, basis, how, written, cut, out };
     work.named();
     work.below();
     work.ends();
@@ -51,6 +52,8 @@ struct Work<'a> {
     /// How what is below ends.
     how: How,
     written: BTreeSet<(KeyHash, Basis)>,
+    /// Keys that found no room: what they were for goes on, and the same signal takes it the next time.
+    cut: BTreeSet<KeyHash>,
     out: Conclusion,
 }
 
@@ -61,6 +64,7 @@ impl Work<'_> {
         }
         if self.out.records.len() >= self.context.records_max {
             self.out.records_cut = self.out.records_cut.saturating_add(1);
+            self.cut.insert(key);
             return;
         }
         let (effect, reason_code) = (self.stop.effect, self.stop.reason.code().into());
@@ -176,7 +180,8 @@ impl Work<'_> {
         if self.stop.mark != Mark::AtEvent && (lasts || ends.is_empty()) {
             ends.extend(affected.sessions.iter().map(|session| session.node));
             if lasts || ends.is_empty() {
-                ends.extend(affected.runs.iter().filter(|run| run.top).map(|run| run.node));
+                let whole = |run: &&Run| keys::of_run(&run.name, run.root).all(|(_, key)| !self.cut.contains(&key));
+                ends.extend(affected.runs.iter().filter(|run| run.top).filter(whole).map(|run| run.node));
                 let tokens = affected.tokens.iter().filter(|token| token.top && !token.of_run);
                 ends.extend(tokens.map(|token| token.node));
             }

@@ -3,6 +3,8 @@
 //! In the flow: filled by `conclude`, `born` and `lift`, mapped by `hub::decide` onto the journaled decision.
 //! Concludes nothing itself.
 
+use std::collections::BTreeSet;
+
 use super::derive::Derived;
 use super::reason::Reason;
 use crate::lineage::affected::Affected;
@@ -10,6 +12,11 @@ use crate::lineage::keyed::{KeyHash, Named};
 use crate::lineage::node::{How, NodeId};
 use crate::revocation::key::Kind;
 use crate::revocation::record::{Basis, Record, Standing};
+
+/// Records of one decision, unless it must be smaller to fit the journal.
+pub const RECORDS_MAX: usize = 10_000;
+/// Derived events of one decision, unless the configuration says otherwise.
+pub const DERIVED_MAX: usize = 1_000;
 
 /// The times that a conclusion is made of (ms since 1970, and durations in ms).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,9 +74,9 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// With the usual limits: 5,000 records, 1,000 derived events.
+    /// With the usual limits.
     pub fn new(tenant: &'a str, times: Times) -> Self {
-        Self { tenant, times, records_max: 5_000, derived_max: 1_000 }
+        Self { tenant, times, records_max: RECORDS_MAX, derived_max: DERIVED_MAX }
     }
 }
 
@@ -152,6 +159,28 @@ impl Conclusion {
         self.truncated |= other.truncated;
         self.residual.extend(other.residual);
         self.path.extend(other.path);
+    }
+
+    /// Whether it has as much as one decision may hold.
+    pub fn is_full(&self, context: &Context<'_>) -> bool {
+        self.records.len().max(self.ends.len()) >= context.records_max || self.derived.len() >= context.derived_max
+    }
+
+    /// Leaves only what ends: all else holds already, or is said by another conclusion.
+    pub fn only_ends(&mut self) {
+        self.records.clear();
+        self.derived.clear();
+        (self.runs, self.tokens) = (0, 0);
+    }
+
+    /// Leaves one of each where several conclusions said the same.
+    pub fn unify(&mut self) {
+        let mut records = BTreeSet::new();
+        self.records.retain(|record| records.insert((record.key, record.basis)));
+        let mut derived = BTreeSet::new();
+        self.derived.retain(|event| derived.insert((event.uri.clone(), event.sub_id.get().to_string())));
+        let mut ends = BTreeSet::new();
+        self.ends.retain(|(node, how)| ends.insert((*node, *how)));
     }
 
     /// Whether it changes anything, given what stands under each key: else the signal asked for what already

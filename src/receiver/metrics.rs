@@ -39,6 +39,7 @@ impl Metrics {
             Route::Control => "control",
             Route::Beyond => "beyond",
             Route::Echo => "echo",
+            Route::Heard => "heard",
         };
         self.routed.get_or_create(&[("tenant", tenant.to_string()), ("route", route.into())]).inc();
     }

@@ -11,6 +11,7 @@ use crate::auth;
 use crate::clock::SharedClock;
 use crate::hub::command::{Refused, SetAnswer, SetDraft};
 use crate::hub::entry::{Named, Route};
+use crate::hub::names;
 use crate::hub::object::Upstream;
 use crate::hub::sequencer::Hub;
 use crate::hub::view::Views;
@@ -237,6 +238,7 @@ fn draft(upstream: &Upstream, set: &VerifiedSet, key: &SubjectKey) -> Option<Set
         uri: claims.event.uri.clone(),
         sub_id: serde_json::value::RawValue::from_string(claims.sub_id_json.clone()).ok()?,
         event: serde_json::value::RawValue::from_string(claims.event_json.clone()).ok()?,
+        event_hash: names::event_hash(&claims.event.uri, &claims.sub_id_json, &claims.event_json),
         txn: claims.txn.clone(),
         toe: claims.toe,
         all_sessions: claims.all_sessions,

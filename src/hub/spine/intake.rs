@@ -6,6 +6,8 @@ use super::{Decided, Fatal, Spine};
 use crate::hub::command::{Answer, Done, Refused, SetAnswer, SetDraft};
 use crate::hub::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched};
 use crate::hub::names;
+use crate::hub::state::State;
+use crate::lineage::alias::Alias;
 use crate::lineage::check::Checked;
 use crate::lineage::fact::Fact;
 use crate::tenant::{EntryId, Seq, TenantId};
@@ -30,10 +32,15 @@ impl Spine {
         }
         let seq = state.seq().next();
         let txn = draft.txn.unwrap_or_else(|| names::txn(&self.journal.id().0, &tenant, seq));
-        let echo = names::echo(&txn, &draft.uri, draft.sub_id.get(), draft.event.get());
-        let route = match draft.route {
-            Route::Forward if state.went_out(echo) => Route::Echo,
-            other => other,
+        let echo = names::echo(&txn, draft.event_hash);
+        let route = match (draft.route, state.echo(echo)) {
+            (Route::Forward, Some(before))
+                if before.leaves_room_for(state.strength_of(&draft.upstream), names::names_hash(&draft.names)) =>
+            {
+                Route::Heard
+            }
+            (Route::Forward, Some(_)) => Route::Echo,
+            (other, _) => other,
         };
         let input = SetInput {
             upstream: draft.upstream,
@@ -73,7 +80,8 @@ impl Spine {
             if said != names::fact_hash(&input.fact) {
                 return self.refuse(answer, Refused::IdempotencyKey);
             }
-            self.later(answer, done(&tenant, seq));
+            let born_revoked = is_dead(state, &input.fact);
+            self.later(answer, Done { born_revoked, ..done(&tenant, seq) });
             return Ok(());
         }
         if let Fact::Complete { target } = &input.fact
@@ -84,7 +92,8 @@ impl Spine {
         match state.graph().check(&input.fact, &input.client) {
             Err(conflict) => return self.refuse(answer, conflict.into()),
             Ok(Checked::Same) => {
-                self.later(answer, Done { no_change: true, ..done(&tenant, state.seq()) });
+                let born_revoked = is_dead(state, &input.fact);
+                self.later(answer, Done { no_change: true, born_revoked, ..done(&tenant, state.seq()) });
                 return Ok(());
             }
             Ok(Checked::New) => {}
@@ -163,4 +172,15 @@ fn with_decision(done: Done, decided: Option<Decided>, born_revoked: bool) -> Do
         None => done,
         Some((id, decision)) => Done { decision: Some(id), touched: decision.touched, born_revoked, ..done },
     }
+}
+
+/// Whether the run or token of a fact that is told again is dead by now: a broker whose first answer got lost must
+/// not hand it out.
+fn is_dead(state: &State, fact: &Fact) -> bool {
+    let alias = match fact {
+        Fact::Run(run) => Alias::new("run", "", &run.id),
+        Fact::Token(token) => Alias::new("jti", &token.iss, &token.jti),
+        _ => return false,
+    };
+    state.graph().find(&alias).is_some_and(|id| !state.graph().ends_over(id).is_empty())
 }

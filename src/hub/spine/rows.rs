@@ -23,18 +23,6 @@ impl Spine {
         }
     }
 
-    /// Gives the mirror every row: it is empty, or was of another journal.
-    pub fn mirror_everything(&mut self) {
-        let Some(mirror) = &self.parts.mirror else { return };
-        let mut rows = Vec::new();
-        for (tenant, state) in &self.states {
-            let mut dump = Vec::new();
-            state.dump(&mut dump);
-            rows.extend(dump.into_iter().map(|(key, value)| (row_key(tenant, &key), Some(value))));
-        }
-        mirror.put(rows, self.journal.id(), self.journal.end());
-    }
-
     pub(super) fn feed_mirror(&mut self, effects: &[(TenantId, Vec<Effect>)]) {
         // A new tenant has a row before it has an entry: without it a start from the mirror would not know it.
         let new = effects.iter().flat_map(|(_, fx)| fx).filter_map(|effect| match effect {
