@@ -31,9 +31,9 @@ pub enum Verdict {
 }
 
 /// Holds `keys` of a token issued at `iat_ms` against the set, at `now_ms` (both ms since 1970).
-pub fn decide(iat_ms: i64, keys: &[KeyHash], view: &View<'_>, now_ms: i64) -> Verdict {
+pub fn decide(iat_ms: i64, keys: impl Iterator<Item = KeyHash>, view: &View<'_>, now_ms: i64) -> Verdict {
     let in_force = |s: &&Standing| s.expires_at.is_none_or(|at| at >= now_ms) && s.catches(iat_ms);
-    let hardest = keys.iter().flat_map(|key| view.standing(*key)).filter(in_force).max_by_key(|s| rank(s));
+    let hardest = keys.flat_map(|key| view.standing(key)).filter(in_force).max_by_key(|s| rank(s));
     let Some(standing) = hardest else { return Verdict::Allow };
     let cause = Cause { seq: standing.seq, reason_code: standing.reason_code.clone() };
     match standing.effect {
@@ -68,9 +68,10 @@ mod tests {
             keys.push(KeyHash([n; 16]));
             set.put(KeyHash([n; 16]), standing);
         }
-        let forth = decide(iat_ms, &keys, &set.view(), NOW);
+        let forth = decide(iat_ms, keys.iter().copied(), &set.view(), NOW);
         keys.reverse();
-        assert_eq!(forth, decide(iat_ms, &keys, &set.view(), NOW), "the order of keys does not matter");
+        let back = decide(iat_ms, keys.into_iter(), &set.view(), NOW);
+        assert_eq!(forth, back, "the order of keys does not matter");
         forth
     }
 

@@ -1,12 +1,13 @@
 //! The keys under which a token may be dead (GATES 2.2).
 //!
 //! In the flow: between a validated token and [`super::decide`]. Pure: no I/O, no clock. Which keys apply can
-//! depend on whether the token is registered, which may change between two calls; so a [`Derived`] keeps both
-//! answers, and [`Derived::select`] chooses under the view of the very call.
+//! depend on whether the token is known to be a run's, which may change between two calls; so a [`Derived`]
+//! keeps both answers, and [`Derived::select`] chooses under the view of the very call. The keys of its
+//! ancestors are not copied: they are looked up beside these ([`Lineage::keys`]).
 //!
 //! A token of a known run names its human as `on_behalf_of`, any other as `user`: an ordinary logout must not
-//! kill the night shift. For the same reason the session of a registered token is the one of its lineage,
-//! whatever its `sid` says.
+//! kill the night shift. For the same reason the session of a run's token is the one of its lineage, whatever
+//! its `sid` says. A token that an edge only mentioned belongs to no run: it keeps its own `sid` and `user`.
 
 use super::claims::Token;
 use super::keys::{KEYS_MAX, Keys, TooMany};
@@ -18,18 +19,24 @@ use crate::revocation::set::Lineage;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum When {
     Always,
-    Registered,
-    Unregistered,
+    OfRun,
+    OfNoRun,
 }
 
 impl When {
-    fn holds(self, registered: bool) -> bool {
+    fn holds(self, of_run: bool) -> bool {
         match self {
             Self::Always => true,
-            Self::Registered => registered,
-            Self::Unregistered => !registered,
+            Self::OfRun => of_run,
+            Self::OfNoRun => !of_run,
         }
     }
+}
+
+/// Whether it is known for which run a token was minted, itself or the one it was exchanged for. Knowing the
+/// token is not enough: `presented_to` names a token without saying whose it is.
+fn is_of_run(lineage: Option<&Lineage>) -> bool {
+    lineage.is_some_and(|l| l.keys.iter().any(|(kind, _)| *kind == Kind::Run))
 }
 
 /// Every key that a token can have by itself, hashed once.
@@ -59,14 +66,15 @@ impl Derived {
         self.jti
     }
 
-    /// Adds to `out` the keys to be looked up. `lineage` is what the set knows of the token now.
+    /// Adds to `out` the keys of its own to be looked up. `lineage` is what the set knows of the token now.
     pub fn select(&self, lineage: Option<&Lineage>, out: &mut Keys) -> Result<(), TooMany> {
+        let of_run = is_of_run(lineage);
         for (when, key) in &self.keys {
-            if when.holds(lineage.is_some()) {
+            if when.holds(of_run) {
                 out.push(*key)?;
             }
         }
-        ancestors(lineage, out)
+        Ok(())
     }
 }
 
@@ -82,17 +90,13 @@ pub fn keys(
     subject_key: &SubjectKey,
     out: &mut Keys,
 ) -> Result<(), TooMany> {
+    let of_run = is_of_run(lineage);
     each(token, |when, kind, alias_kind, iss, value| {
-        if !when.holds(lineage.is_some()) {
+        if !when.holds(of_run) {
             return Ok(());
         }
         out.push(subject_key.hash_parts(kind, alias_kind, iss, value))
-    })?;
-    ancestors(lineage, out)
-}
-
-fn ancestors(lineage: Option<&Lineage>, out: &mut Keys) -> Result<(), TooMany> {
-    lineage.map_or(Ok(()), |l| l.keys.iter().try_for_each(|(_, key)| out.push(*key)))
+    })
 }
 
 /// Visits every key: when it applies, its kind, and the alias by its parts.
@@ -100,7 +104,7 @@ fn each<F>(token: &Token, mut visit: F) -> Result<(), TooMany>
 where
     F: FnMut(When, Kind, &str, &str, &str) -> Result<(), TooMany>,
 {
-    use When::{Always, Registered, Unregistered};
+    use When::{Always, OfNoRun, OfRun};
     let iss = token.iss.as_str();
     // A stamp says itself that the run is known.
     let run_known = token.stamp.run.is_some();
@@ -108,8 +112,8 @@ where
         if run_known {
             return visit(Always, Kind::OnBehalfOf, alias_kind, iss, value);
         }
-        visit(Unregistered, Kind::User, alias_kind, iss, value)?;
-        visit(Registered, Kind::OnBehalfOf, alias_kind, iss, value)
+        visit(OfNoRun, Kind::User, alias_kind, iss, value)?;
+        visit(OfRun, Kind::OnBehalfOf, alias_kind, iss, value)
     };
     let subject = |visit: &mut F, iss: &str, sub: &str| {
         person(visit, "iss_sub", iss, sub)?;
@@ -136,7 +140,7 @@ where
         visit(Always, Kind::Agent, "client", iss, client)?;
     }
     if let Some(sid) = &token.sid {
-        visit(Unregistered, Kind::Session, "session", iss, sid)?;
+        visit(OfNoRun, Kind::Session, "session", iss, sid)?;
     }
     for thumbprint in &token.cnf {
         visit(Always, Kind::Cnf, "cnf", "", thumbprint)?;
@@ -217,26 +221,28 @@ mod tests {
     }
 
     #[test]
-    fn a_registered_token_is_on_behalf_of_and_brings_its_own_session() {
+    fn only_a_token_of_a_known_run_is_on_behalf_of_and_leaves_its_sid() {
         let run = (Kind::Run, hash(Kind::Run, ["run", "", "r1"]));
+        let jti = (Kind::Jti, hash(Kind::Jti, ["jti", ISS, "j1"]));
         let session = (Kind::Session, hash(Kind::Session, ["session", ISS, "evening"]));
         let (sid, user) =
             (hash(Kind::Session, ["session", ISS, "s1"]), hash(Kind::User, ["iss_sub", ISS, "alice"]));
         let mail = hash(Kind::User, ["email", "", "alice@example.com"]);
         let night = Lineage { keys: Box::new([run]) };
-        let day = Lineage { keys: Box::new([run, session]) };
+        let day = Lineage { keys: Box::new([jti, run, session]) };
+        // An edge `presented_to` named the token: it is known, and no run's.
+        let mentioned = Lineage { keys: Box::new([jti]) };
         let token = token(json!({}), false);
-        for (lineage, in_it, not_in_it) in [
-            (None, vec![sid, user, mail], vec![run.1, session.1]),
-            (Some(&night), vec![run.1], vec![sid, user, mail, session.1]),
-            (Some(&day), vec![run.1, session.1], vec![sid, user, mail]),
-        ] {
+        for (lineage, of_run) in
+            [(None, false), (Some(&mentioned), false), (Some(&night), true), (Some(&day), true)]
+        {
             let got = derive(&token, lineage);
-            assert!(in_it.iter().all(|k| got.contains(k)), "{lineage:?}");
-            assert!(!not_in_it.iter().any(|k| got.contains(k)), "{lineage:?}");
+            for key in [sid, user, mail] {
+                assert_eq!(got.contains(&key), !of_run, "{lineage:?}");
+            }
             for (kind, alias) in [("iss_sub", "alice"), ("email", "alice@example.com")] {
                 let obo = hash(Kind::OnBehalfOf, [kind, ISS, alias]);
-                assert_eq!(got.contains(&obo), lineage.is_some());
+                assert_eq!(got.contains(&obo), of_run, "{lineage:?}");
             }
         }
     }
@@ -281,17 +287,11 @@ mod tests {
             let kept = Derived::new(&token, &subject_key());
             assert!(kept.is_err() || kept.unwrap().select(None, &mut Keys::default()).is_err(), "{auds}");
         }
-        // The ancestors count too; a key that is there already does not.
-        let lineage = |n: u8| Lineage { keys: (0..n).map(|b| (Kind::Run, KeyHash([b; 16]))).collect() };
-        let token = with(20);
-        let mut out = Keys::default();
-        assert_eq!(keys(&token, Some(&lineage(6)), &subject_key(), &mut out), Ok(()));
-        assert_eq!(out.as_slice().len(), 32);
-        assert_eq!(
-            keys(&token, Some(&lineage(6)), &subject_key(), &mut out),
-            Ok(()),
-            "the same again adds none"
-        );
-        assert_eq!(keys(&token, Some(&lineage(7)), &subject_key(), &mut Keys::default()), Err(TooMany));
+        // What it brings along is bounded where it comes from, and takes no room of what it carries itself.
+        let lineage = Lineage { keys: (0..200).map(|b| (Kind::Run, KeyHash([b; 16]))).collect() };
+        let (token, mut out) = (with(KEYS_MAX - 7), Keys::default());
+        assert_eq!(keys(&token, Some(&lineage), &subject_key(), &mut out), Ok(()));
+        assert_eq!(keys(&token, Some(&lineage), &subject_key(), &mut out), Ok(()), "again adds none");
+        assert!(out.as_slice().len() <= KEYS_MAX);
     }
 }

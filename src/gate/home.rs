@@ -99,7 +99,10 @@ impl GateTenant {
         if token.derived.select(lineage, &mut keys).is_err() {
             return Ruling::Refused(Refusal::TooManyKeys);
         }
-        decide(token.times.iat_s.saturating_mul(1000), keys.as_slice(), &view, now_ms).into()
+        // Every ancestor counts, however deep the chain of runs: an accepted fact must be enforceable.
+        let above = lineage.into_iter().flat_map(|l| l.keys.iter().map(|(_, key)| *key));
+        let all = keys.as_slice().iter().copied().chain(above);
+        decide(token.times.iat_s.saturating_mul(1000), all, &view, now_ms).into()
     }
 }
 

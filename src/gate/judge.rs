@@ -184,6 +184,8 @@ mod tests {
         let session = bench.hash(Kind::Session, "session", "s1");
         bench.put(session, 5, Basis::Ended, Until::Hold, Effect::Deny);
         assert_eq!(revoked(&rule(&bench, &compact).await), Some(5), "unregistered: its sid counts");
+        bench.set.put_token(jti, Some(Lineage { keys: Box::new([(Kind::Jti, jti)]) }));
+        assert_eq!(revoked(&rule(&bench, &compact).await), Some(5), "mentioned by an edge: no run's token");
         bench.set.put_token(jti, Some(Lineage { keys: Box::new([(Kind::Run, run)]) }));
         assert_eq!(rule(&bench, &compact).await, Ruling::Allow, "registered: the lineage names no session");
         let keys = Box::new([(Kind::Run, run), (Kind::Session, session)]);
@@ -192,6 +194,18 @@ mod tests {
         bench.set.put_token(jti, Some(Lineage { keys: Box::new([(Kind::Run, run)]) }));
         bench.put(run, 6, Basis::Killed, Until::Hold, Effect::Deny);
         assert_eq!(revoked(&rule(&bench, &compact).await), Some(6), "its run was killed");
+    }
+
+    #[tokio::test]
+    async fn a_run_deep_down_is_enforced_by_its_topmost_ancestor() {
+        let bench = Bench::new();
+        let compact = sign("at+jwt", &payload(json!({})));
+        let runs = (0..64).map(|n| (Kind::Run, KeyHash([n; 16])));
+        let jti = bench.hash(Kind::Jti, "jti", "j1");
+        bench.set.put_token(jti, Some(Lineage { keys: runs.collect() }));
+        assert_eq!(rule(&bench, &compact).await, Ruling::Allow);
+        bench.put(KeyHash([63; 16]), 6, Basis::Killed, Until::Hold, Effect::Deny);
+        assert_eq!(revoked(&rule(&bench, &compact).await), Some(6));
     }
 
     #[tokio::test]

@@ -1,13 +1,14 @@
-//! A bounded list of revocation keys, as one call looks them up (GATES 2.2).
+//! A bounded list of the revocation keys that a token carries itself (GATES 2.2).
 //!
-//! In the flow: filled by [`super::derive`], read by [`super::decide`]. Never allocates.
+//! In the flow: filled by [`super::derive`], read by [`super::decide`], together with what the token brings along
+//! from its ancestors, which `revocation::ancestry` bounds. Never allocates.
 
 use crate::revocation::key::KeyHash;
 
-/// Most keys of one token that are looked up; a token with more is denied (GATES 2.2).
+/// Most keys that one token may carry itself; a token with more is denied (GATES 2.2).
 pub const KEYS_MAX: usize = 32;
 
-/// A token has more keys than are looked up.
+/// A token carries more keys than are looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("more than {KEYS_MAX} revocation keys")]
 pub struct TooMany;
