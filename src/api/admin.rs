@@ -16,7 +16,7 @@ use super::facts::Receipt;
 use super::objects;
 use super::problem::Problem;
 use crate::auth;
-use crate::gate::refusal::Refusal;
+use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::entry::{Act, Named};
 use crate::lineage::alias::Alias;
@@ -150,9 +150,9 @@ async fn why(
     operator(&api, &headers)?;
     if let Some((tenant, code)) = id.rsplit_once(':')
         && TenantId::parse(tenant).is_ok()
-        && let Some(refusal) = Refusal::of_code(code)
+        && let Some(reason) = Ruling::text_of(code)
     {
-        return Ok(Json(json!({ "id": id, "reason_code": code, "reason": refusal.to_string() })));
+        return Ok(Json(json!({ "id": id, "reason_code": code, "reason": reason })));
     }
     let id = EntryId::parse(&id).ok_or_else(Problem::not_found)?;
     let history = api.history.clone();

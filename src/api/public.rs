@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
 use super::{Api, facts, public_tenant};
+use crate::gate::nginx::nobodys_door;
 use crate::receiver::push::Pushed;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -107,6 +108,6 @@ async fn authz_nginx(
 ) -> Response {
     match public_tenant(&tenant) {
         Ok(tenant) => api.gate.nginx(&tenant, &headers).await.map(|()| Body::empty()),
-        Err(_) => StatusCode::FORBIDDEN.into_response(),
+        Err(_) => nobodys_door().map(|()| Body::empty()),
     }
 }

@@ -13,7 +13,9 @@ use crate::lineage::alias::Alias;
 /// Whom, and why.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What sort of name: run, agent, session, email, iss_sub, client, device, jti, …
+    /// What sort of name: agent, run, client, session, iss_sub, email, jti, spiffe, workload, tool, cnf, or another
+    /// sort of a person's name (phone_number, account, did, opaque, …). Not device, tenant, group, org_unit: no
+    /// token carries these.
     pub kind: String,
     /// The name.
     pub value: String,

@@ -28,6 +28,11 @@ impl Gate {
     }
 }
 
+/// The answer at a door that is no tenant's. It is `_hub`'s, so that the path is not repeated to the caller.
+pub fn nobodys_door() -> Response<()> {
+    answer(&TenantId::hub(), &Ruling::PointUnknown)
+}
+
 /// The credential behind `Bearer ` in the one header field of this name; `None` if there is no such field,
 /// or one of another scheme. Two fields would be two questions: malformed.
 fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Refusal> {
@@ -226,5 +231,13 @@ mod tests {
             assert_eq!(reason.as_deref(), Some(refusal.code()));
             assert!(challenge.unwrap().starts_with("Bearer"));
         }
+    }
+
+    #[test]
+    fn a_door_that_is_no_tenants_is_answered_in_full_too() {
+        let response = nobodys_door();
+        let want = (403, "_hub:point_unknown".to_string(), Some("point_unknown".to_string()), None);
+        assert_eq!(seen(&response), want);
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     }
 }

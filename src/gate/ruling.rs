@@ -33,6 +33,18 @@ impl Ruling {
         }
     }
 
+    /// What a code of a decision id says, in words; `None` for what is no such code.
+    pub fn text_of(code: &str) -> Option<String> {
+        let text = match code {
+            "allow" => "no record in force catches the token",
+            "point_unknown" => {
+                "no known enforcement point asked: X-Hub-Point is absent or wrong, or there is no such tenant"
+            }
+            _ => return Refusal::of_code(code).map(|refusal| refusal.to_string()),
+        };
+        Some(text.into())
+    }
+
     /// `tenant:seq` where a record decided (what `ssf-hub why` takes), else `tenant:code`.
     pub fn decision_id(&self, tenant: &TenantId) -> String {
         match self {
@@ -51,5 +63,22 @@ impl From<Verdict> for Ruling {
             Verdict::Deny(cause) => Self::Revoked(cause),
             Verdict::Suspend(cause) => Self::Suspended(cause),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_that_an_answer_can_carry_is_in_words() {
+        let codes =
+            [Ruling::Allow, Ruling::PointUnknown].into_iter().chain(Refusal::ALL.map(Ruling::Refused));
+        for ruling in codes {
+            let id = ruling.decision_id(&TenantId::default_tenant());
+            let code = id.strip_prefix("default:").unwrap();
+            assert!(Ruling::text_of(code).is_some_and(|text| !text.is_empty()), "{code}");
+        }
+        assert_eq!(Ruling::text_of("because"), None);
     }
 }
