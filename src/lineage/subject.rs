@@ -157,10 +157,12 @@ impl Resolved {
     }
 }
 
-/// The role in which a principal of a class is named.
+/// The role in which a principal of a class is named. Whoever is of no class yet may be anything: he is held under
+/// every key that his name can be carried as.
 pub fn facet_of(class: Class) -> Facet {
     match class {
-        Class::Human | Class::Unknown => Facet::User,
+        Class::Unknown => Facet::Plain,
+        Class::Human => Facet::User,
         Class::Agent | Class::Automation => Facet::Agent,
         Class::Workload => Facet::Workload,
         Class::Tool => Facet::Tool,
@@ -179,11 +181,19 @@ impl Graph {
     }
 
     /// Resolves a subject to the first role of `wanted` that it names, else to the narrowest: an account is
-    /// the user's, whatever session is named beside it.
+    /// the user's, whatever session is named beside it. A device that is not known stands behind every other role:
+    /// no token carries a device, so a record on it would stop nobody.
     pub fn resolve_to(&self, sub_id: &SubId, scope_iss: &str, wanted: &[Facet]) -> Resolved {
         let named = facets(sub_id, scope_iss);
-        let wanted = wanted.iter().find(|role| named.iter().any(|(facet, _)| facet == *role)).copied();
-        let narrowest = || named.iter().map(|(facet, _)| *facet).min().unwrap_or(Facet::Plain);
+        let device = named.iter().any(|(facet, alias)| *facet == Facet::Device && self.find(alias).is_some());
+        let names = |role: &&Facet| named.iter().any(|(facet, _)| facet == *role);
+        let counts = |role: &Facet| device || *role != Facet::Device;
+        let wanted = wanted.iter().filter(names);
+        let wanted = wanted.clone().find(|role| counts(role)).or_else(|| wanted.clone().next()).copied();
+        let narrowest = || {
+            let roles = named.iter().map(|(facet, _)| *facet);
+            roles.clone().filter(counts).min().or_else(|| roles.min()).unwrap_or(Facet::Plain)
+        };
         let aim = wanted.unwrap_or_else(narrowest);
         let mut nodes: Vec<(NodeId, Class)> = vec![];
         let mut within: Vec<(NodeId, Class)> = vec![];

@@ -63,3 +63,35 @@ fn every_name_with_the_right_kind() {
         .map(|s| s.replace("|I|", &format!("|{IDP}|")));
     assert_eq!(names, want);
 }
+
+#[test]
+fn a_device_that_is_not_known_is_never_the_narrowest() {
+    let told = company();
+    let complex = |parts: &[&str]| sub_id(&format!(r#"{{"format":"complex",{}}}"#, parts.join(",")));
+    let phone = r#""device":{"format":"opaque","id":"phone"}"#;
+    let laptop = r#""device":{"format":"opaque","id":"laptop"}"#;
+    let device: &[Facet] = &[Facet::Device, Facet::Session, Facet::Plain];
+    let cases: [(&[&str], &[Facet], Facet); 8] = [
+        (&[ALICE, phone], &[], Facet::User),
+        (&[ALICE, laptop], &[], Facet::Device),
+        (&[phone], &[], Facet::Device),
+        (&[S1, phone], &[], Facet::Session),
+        (&[S1, phone], device, Facet::Session),
+        (&[S1, laptop], device, Facet::Device),
+        // Whose device it is says nothing against the person: nobody is stopped for it.
+        (&[ALICE, phone], device, Facet::Device),
+        (&[ALICE, phone], &[Facet::User], Facet::User),
+    ];
+    for (parts, wanted, aim) in cases {
+        assert_eq!(told.graph.resolve_to(&complex(parts), IDP, wanted).aim, aim, "{parts:?} {wanted:?}");
+    }
+}
+
+#[test]
+fn who_is_of_no_class_yet_may_be_anything() {
+    assert_eq!(facet_of(Class::Unknown), Facet::Plain);
+    let mut told = company();
+    told.tell(&edge("owns", &alias("email", "", "boss@example.com"), &alias("tool", "", "https://tool")));
+    let boss = told.graph.resolve(&sub_id(r#"{"format":"email","email":"boss@example.com"}"#), IDP);
+    assert_eq!(boss.role(), Facet::User, "an owner is a person");
+}
