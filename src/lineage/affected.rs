@@ -31,8 +31,12 @@ pub struct Session {
     pub node: NodeId,
     /// All its names.
     pub names: Vec<Named>,
+    /// What it was dead of already, itself or from above.
+    pub dead: Option<How>,
     /// Its own ends.
     pub ends: Vec<How>,
+    /// Whose it is, if known.
+    pub user: Option<Alias>,
 }
 
 /// A run that was touched.

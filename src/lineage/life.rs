@@ -30,15 +30,23 @@ impl Graph {
 
     /// Every end that a node has itself or inherits, nearest first, one per kind: whose, and which.
     pub fn ends_over(&self, id: NodeId) -> Vec<(NodeId, End)> {
-        let (mut seen, mut queue, mut at) = (BTreeSet::from([(id, true)]), vec![(id, true)], 0);
         let mut out: Vec<(NodeId, End)> = vec![];
-        while let Some(&(here, logout_counts)) = queue.get(at) {
-            at += 1;
+        for (here, logout_counts) in self.over(id) {
             for end in self.node(here).map_or(&[][..], |node| &node.ends) {
                 if (logout_counts || end.how != How::LoggedOut) && out.iter().all(|(_, e)| e.how != end.how) {
                     out.push((here, *end));
                 }
             }
+        }
+        out
+    }
+
+    /// A node and everything above it by links that cascade, nearest first; and whether an ordinary logout there
+    /// reaches down to it: not to a run at which nobody sits.
+    pub fn over(&self, id: NodeId) -> Vec<(NodeId, bool)> {
+        let (mut seen, mut queue, mut at) = (BTreeSet::from([(id, true)]), vec![(id, true)], 0);
+        while let Some(&(here, _)) = queue.get(at) {
+            at += 1;
             for (kind, above) in self.above(here) {
                 let counts = kind != LinkKind::LaunchedFrom || self.is_interactive(here);
                 if kind.cascades() && queue.len() < UP_MAX && seen.insert((above, counts)) {
@@ -46,7 +54,7 @@ impl Graph {
                 }
             }
         }
-        out
+        queue
     }
 
     /// The strongest end that a node has itself or inherits.

@@ -9,7 +9,7 @@
 //! - [`graph`]: nodes, names and links as rows, with their indexes
 //! - `stored`: the graph as rows; `climb`: short ways through it
 //! - [`check`], `check_edge`: what speaks against a fact; [`fold`]: what becomes of it
-//! - [`life`]: what is dead, ended, revived, forgotten
+//! - [`life`]: what is dead, ended, revived, forgotten; `closing`: a name that is taken away
 //! - [`subject`]: whom a subject identifier names
 //! - [`walk`]: the bounded, cycle-safe walk down to what a signal touches; [`affected`]: what it found
 //!
@@ -20,6 +20,7 @@ pub mod alias;
 pub mod check;
 mod check_edge;
 mod climb;
+mod closing;
 pub mod fact;
 pub mod fold;
 pub mod graph;

@@ -177,9 +177,7 @@ impl Walk<'_> {
         match node.class {
             Class::Run => self.run(step, dead, ends),
             Class::Token => self.token(step, dead, ends),
-            Class::Session if step.via.is_some() => {
-                self.out.sessions.push(Session { node: step.node, names: self.graph.named(step.node), ends });
-            }
+            Class::Session if step.via.is_some() => self.session(step, dead, ends),
             _ => {}
         }
         self.tell(step);
@@ -230,6 +228,12 @@ impl Walk<'_> {
                 (step.depth.saturating_add(1), Some((kind, step.node)), step.of_run || run);
             self.push(Step { node: id, depth, via, dead, of_run, covered });
         }
+    }
+
+    fn session(&mut self, step: Step, dead: Option<How>, ends: Vec<How>) {
+        let (node, names) = (step.node, self.graph.named(step.node));
+        let user = self.graph.above_by(node, LinkKind::SessionOf).next().and_then(|id| self.alias_of(id));
+        self.out.sessions.push(Session { node, names, dead, ends, user });
     }
 
     fn run(&mut self, step: Step, dead: Option<How>, ends: Vec<How>) {
