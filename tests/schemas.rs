@@ -214,17 +214,21 @@ fn decisions_are_as_their_schema_says() {
         records: vec![
             record(Until::Hold, Basis::Killed, None),
             record(Until::Watermark(5), Basis::Issued, Some(9)),
+            record(Until::Hold, Basis::LoggedOut, Some(9)),
+            record(Until::Watermark(5), Basis::Outdated, Some(9)),
+            record(Until::Hold, Basis::Pending, Some(9)),
         ],
         lifted: vec![Lifted { kind: Kind::User, key, basis: Basis::Disabled, at_ms: 1, expires_at: 2 }],
         ends: vec![(NodeId::new(Seq(3), 1), How::LoggedOut)],
         revived: vec![(NodeId(7), How::Killed)],
+        closed: vec![ssf_hub::lineage::alias::Alias::new("email", "", "a@x.example")],
         derived: vec![Derived {
             uri: "urn:x".into(),
             sub_id: raw(r#"{"format":"opaque","id":"r"}"#),
             event: raw("{}"),
             echo: key,
         }],
-        touched: Touched { runs: 1, tokens: 2, truncated: true, left_out: 3 },
+        touched: Touched { runs: 1, tokens: 2, truncated: true, ambiguous: true, left_out: 3 },
         residual: vec!["run r".into()],
     };
     let schema = validator(DECISION);
@@ -237,6 +241,7 @@ fn decisions_are_as_their_schema_says() {
         ("ends", json!([[7, "tired"]])),
         ("ends", json!([[7]])),
         ("derived", json!([{ "uri": "urn:x" }])),
+        ("closed", json!(["a@x.example"])),
     ] {
         let mut bad = written.clone();
         bad[member] = value;

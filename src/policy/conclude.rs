@@ -13,6 +13,7 @@ use super::keys::{self, Subject};
 use super::plan::{Mark, Stop};
 use super::reason::Reason;
 use crate::lineage::affected::{Affected, Run, Start};
+use crate::lineage::alias::Alias;
 use crate::lineage::keyed::{KeyHash, Named};
 use crate::lineage::node::{Class, How, NodeId};
 use crate::lineage::subject::Facet;
@@ -36,6 +37,7 @@ pub fn conclude(
     let (written, cut) = (BTreeSet::new(), BTreeSet::new());
     let mut work = Work { stop, subject, affected, context, basis, how, written, cut, out };
     work.named();
+    work.close();
     work.below();
     work.ends();
     work.derive();
@@ -86,17 +88,44 @@ impl Work<'_> {
             let ends = matches!(kind, Kind::Jti | Kind::Run | Kind::RootRun | Kind::Session);
             let (until, basis) = match self.stop.mark {
                 Mark::Hold => (Until::Hold, self.stop.basis),
+                Mark::ByRole if kind == Kind::Session => (Until::Hold, self.session_basis()),
                 Mark::ByRole if ends => (Until::Hold, Basis::Ended),
                 Mark::AtEvent => (Until::Watermark(times.event_ms()), self.stop.basis),
                 _ => (Until::Watermark(times.watermark_ms()), self.stop.basis),
             };
             let expires_at = match (until, basis) {
                 (Until::Watermark(t), _) => Some(times.outlived_ms(t)),
-                (Until::Hold, Basis::Ended) => Some(self.ended_until(kind)),
+                (Until::Hold, Basis::Ended | Basis::LoggedOut) if ends => Some(self.ended_until(kind)),
+                // What an operator or the opposite signal takes back; and an account that was deleted for good.
                 (Until::Hold, _) => None,
             };
             self.put((kind, key), until, basis, expires_at);
         }
+    }
+
+    /// What the hold on a session rests on: whoever logged out stops only what he sat at, also what is told of
+    /// later. Where nobody said who did it and what is named may be a session, it was the person.
+    fn session_basis(&self) -> Basis {
+        let maybe = self.stop.unsaid && self.subject.role() == Facet::Plain;
+        let by_user = self.stop.is_by_user() || maybe;
+        if by_user && self.basis == Basis::Ended { Basis::LoggedOut } else { self.basis }
+    }
+
+    /// The names that the signal says are no longer those of a person. An e-mail address or a telephone number is
+    /// what RISC means; another identifier of the same subject beside it only says whose it was.
+    fn close(&mut self) {
+        if self.stop.mark != Mark::AtEvent {
+            return;
+        }
+        let person = |start: &&Start| matches!(start.class, Class::Human | Class::Unknown);
+        let known: BTreeSet<_> =
+            self.affected.starts.iter().filter(person).flat_map(|s| &s.names).map(|n| &n.alias).collect();
+        let said = self.subject.facets.iter().filter(|(facet, _)| *facet == self.subject.resolved.aim);
+        let said: Vec<_> = said.map(|(_, alias)| alias).filter(|alias| known.contains(alias)).collect();
+        let is_address = |alias: &&&Alias| matches!(alias.kind.as_str(), "email" | "phone_number");
+        let addresses = said.iter().filter(is_address).count() > 0;
+        let closed = said.iter().filter(|alias| !addresses || is_address(alias));
+        self.out.closed = closed.map(|alias| (*alias).clone()).collect();
     }
 
     /// When nobody can mint any more for what was named and ended.
@@ -122,7 +151,7 @@ impl Work<'_> {
         let expires = (!returns).then(|| times.run_until_ms(None));
         for session in &affected.sessions {
             for key in keys::of_kind(&session.names, Kind::Session) {
-                self.put(key, Until::Hold, self.basis, expires);
+                self.put(key, Until::Hold, self.session_basis(), expires);
             }
         }
         for run in &affected.runs {
@@ -155,7 +184,7 @@ impl Work<'_> {
     fn suspend(&mut self, root: &Named) {
         let expires_at = Some(self.context.times.accepted_ms.saturating_add(SUSPEND_MS));
         for (kind, key) in keys::of_run(root, true).filter(|(kind, _)| *kind == Kind::RootRun) {
-            let (until, effect, basis) = (Until::Hold, Effect::Suspend, Basis::Suspended);
+            let (until, effect, basis) = (Until::Hold, Effect::Suspend, Basis::Pending);
             let reason_code = Reason::Suspended.code().into();
             self.out.records.push(Record { kind, key, until, effect, basis, reason_code, expires_at });
         }
@@ -213,10 +242,12 @@ impl Work<'_> {
         self.out.tokens = count(tokens.clone().count());
         let at_s = context.times.accepted_ms.div_euclid(1000);
         let reason = self.stop.reason;
+        let sessions = affected.sessions.iter().filter(|session| stops(session.dead));
+        let of_sessions = sessions.filter_map(|session| derive::of_session(session, at_s, reason));
         let of_runs = runs.filter_map(|run| derive::of_run(run, context.tenant, at_s, reason));
         let of_tokens =
             tokens.filter(|token| !token.of_run).filter_map(|t| derive::of_token(t, at_s, reason));
-        let mut all = of_runs.chain(of_tokens);
+        let mut all = of_sessions.chain(of_runs).chain(of_tokens);
         self.out.derived = all.by_ref().take(context.derived_max).collect();
         self.out.derived_cut = count(all.count());
     }

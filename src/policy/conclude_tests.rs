@@ -32,9 +32,11 @@ fn who_must_stop() {
         (revoked.clone(), r#"{"initiating_entity":"user"}"#, complex(&[ALICE]), "----", 0),
         // An administrator ends all of the session, and what has no session.
         (revoked.clone(), ADMIN, complex(&[ALICE, S1]), "DDDD", 4),
-        (revoked.clone(), ADMIN, complex(&[ALICE]), "DDDD", 4),
-        (revoked.clone(), "{}", PLAIN_ALICE.into(), "DDDD", 4),
-        (format!("{RISC}sessions-revoked"), "{}", PLAIN_ALICE.into(), "DDDD", 4),
+        (revoked.clone(), ADMIN, complex(&[ALICE]), "DDDD", 5),
+        (revoked.clone(), "{}", PLAIN_ALICE.into(), "DDDD", 5),
+        (format!("{RISC}sessions-revoked"), "{}", PLAIN_ALICE.into(), "DDDD", 5),
+        // RISC means all sessions, whatever it names.
+        (format!("{RISC}sessions-revoked"), "{}", r#"{"format":"opaque","id":"s1"}"#.into(), "DDDD", 4),
         // Runs, tokens, agents, devices, tools.
         (revoked.clone(), "{}", opaque("run", "day"), "DD--", 2),
         (revoked.clone(), "{}", opaque("run", "sub"), "-D--", 1),
@@ -42,10 +44,10 @@ fn who_must_stop() {
         (revoked.clone(), "{}", opaque("agent", "helper"), "-D--", 1),
         (revoked.clone(), ADMIN, complex(&[bot]), "DDDD", 4),
         (revoked.clone(), ADMIN, complex(&[bot, ALICE]), "DDDD", 4),
-        (revoked.clone(), ADMIN, complex(&[laptop]), "DD-D", 3),
+        (revoked.clone(), ADMIN, complex(&[laptop]), "DD-D", 4),
         (revoked.clone(), ADMIN, opaque("tool", "https://tool"), "----", 0),
-        (format!("{CAEP}device-compliance-change"), unfit, complex(&[laptop]), "SS-S", 3),
-        (format!("{CAEP}device-compliance-change"), unfit, complex(&[laptop, ALICE]), "SS-S", 3),
+        (format!("{CAEP}device-compliance-change"), unfit, complex(&[laptop]), "SS-S", 4),
+        (format!("{CAEP}device-compliance-change"), unfit, complex(&[laptop, ALICE]), "SS-S", 4),
         (
             format!("{CAEP}credential-change"),
             r#"{"credential_type":"pin","change_type":"revoke"}"#,
@@ -59,11 +61,11 @@ fn who_must_stop() {
             r#"{"credential_type":"password"}"#,
             PLAIN_ALICE.into(),
             "DDDD",
-            4,
+            5,
         ),
-        (format!("{RISC}account-disabled"), "{}", PLAIN_ALICE.into(), "DDDD", 4),
-        (format!("{RISC}account-disabled"), r#"{"reason":"hijacking"}"#, PLAIN_ALICE.into(), "DDDD", 4),
-        (format!("{RISC}account-purged"), "{}", PLAIN_ALICE.into(), "DDDD", 4),
+        (format!("{RISC}account-disabled"), "{}", PLAIN_ALICE.into(), "DDDD", 5),
+        (format!("{RISC}account-disabled"), r#"{"reason":"hijacking"}"#, PLAIN_ALICE.into(), "DDDD", 5),
+        (format!("{RISC}account-purged"), "{}", PLAIN_ALICE.into(), "DDDD", 5),
         (format!("{RISC}account-credential-change-required"), "{}", PLAIN_ALICE.into(), "SSSS", 0),
     ];
     for (uri, json, subject, gates, derived) in cases {
@@ -115,6 +117,20 @@ fn a_recycled_identifier_is_closed_at_the_time_of_the_event_and_alone() {
     assert!(world.carries(&email, NOW_MS - 4_999).is_empty());
     assert!(world.carries(&Alias::new("iss_sub", IDP, "alice"), T0_MS).is_empty());
     assert!(world.told.graph.is_dead(world.told.run("night")).is_none());
+}
+
+#[test]
+fn what_goes_out_for_a_session_that_ends_with_something_wider() {
+    let mut world = World::new(company());
+    let out = world.signal(&format!("{CAEP}session-revoked"), ADMIN, &complex(&[ALICE]), false).unwrap();
+    assert_eq!(
+        out.derived[0].sub_id.get(),
+        r#"{"format":"complex","user":{"format":"iss_sub","iss":"https://idp.example","sub":"alice"},"session":{"format":"opaque","id":"s1"}}"#
+    );
+    // Named by the signal itself, it is told of by that.
+    let mut world = World::new(company());
+    let out = world.signal(&format!("{CAEP}session-revoked"), ADMIN, &complex(&[ALICE, S1]), false).unwrap();
+    assert!(out.derived.iter().all(|d| d.sub_id.get().contains("\"run\"")));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::derive::Derived;
 use super::reason::Reason;
 use crate::lineage::affected::Affected;
+use crate::lineage::alias::Alias;
 use crate::lineage::keyed::{KeyHash, Named};
 use crate::lineage::node::{How, NodeId};
 use crate::revocation::key::Kind;
@@ -25,10 +26,12 @@ pub struct Times {
     pub accepted_ms: i64,
     /// When it happened, if that was said.
     pub event_ms: Option<i64>,
-    /// How far the issuer's clock may differ from ours.
+    /// How far the clock of whoever mints the tokens that a record catches may differ from ours.
     pub tolerance_ms: i64,
-    /// How long the issuer's tokens live at most.
+    /// How long such tokens live at most.
     pub max_token_lifetime_ms: i64,
+    /// How long a refresh token may outlive what it was given for.
+    pub max_refresh_lifetime_ms: i64,
 }
 
 impl Times {
@@ -43,10 +46,12 @@ impl Times {
         from_ms.saturating_add(self.max_token_lifetime_ms).saturating_add(self.tolerance_ms)
     }
 
-    /// When the last token of a run is dead by itself: nobody mints for it behind its deadline.
+    /// When the last token of a run or session is dead by itself: who holds a refresh token may mint for it behind
+    /// its end.
     pub(super) fn run_until_ms(&self, deadline_ms: Option<i64>) -> i64 {
         let t = self.watermark_ms();
-        self.outlived_ms(deadline_ms.map_or(t, |deadline| deadline.max(t)))
+        let end = deadline_ms.map_or(t, |deadline| deadline.max(t));
+        self.outlived_ms(end.saturating_add(self.max_refresh_lifetime_ms))
     }
 
     /// When a known token is dead by itself.
@@ -124,6 +129,10 @@ pub struct Conclusion {
     pub residual: Vec<Named>,
     /// The way through the graph, for people.
     pub path: Vec<String>,
+    /// Names that whoever had them has no longer.
+    pub closed: Vec<Alias>,
+    /// The subject named several principals: all of them are meant, and it is said.
+    pub ambiguous: bool,
 }
 
 impl Conclusion {
@@ -142,6 +151,8 @@ impl Conclusion {
             truncated: affected.truncated,
             residual: affected.residual.clone(),
             path: affected.path.clone(),
+            closed: vec![],
+            ambiguous: false,
         }
     }
 
@@ -159,6 +170,8 @@ impl Conclusion {
         self.truncated |= other.truncated;
         self.residual.extend(other.residual);
         self.path.extend(other.path);
+        self.closed.extend(other.closed);
+        self.ambiguous |= other.ambiguous;
     }
 
     /// Whether it has as much as one decision may hold.
@@ -190,8 +203,8 @@ impl Conclusion {
             let mut same = standing(record.key).iter().filter(|old| old.basis == record.basis);
             same.any(|old| old.covers(record))
         };
-        !self.lifted.is_empty() || !self.revived.is_empty() || self.runs > 0 || self.tokens > 0 || {
-            !self.records.iter().all(covered)
-        }
+        let gives_back = !self.lifted.is_empty() || !self.revived.is_empty();
+        let stops = self.runs > 0 || self.tokens > 0 || !self.records.iter().all(covered);
+        gives_back || stops || !self.closed.is_empty()
     }
 }

@@ -1,13 +1,14 @@
-//! The events that lineage adds outward: one CAEP session-revoked for each run and each lone token that stops.
+//! The events that lineage adds outward: one CAEP session-revoked for each session that ends with something wider,
+//! each run and each lone token that stops.
 //!
 //! In the flow: built by `conclude`, journaled with the decision, sent to streams with `derived = true`. Subjects
-//! are made as DESIGN ("Doors") says: a run is `complex`, a token is `jwt_id`. Hub ids never leave.
+//! are made as DESIGN ("Doors") says: a session or run is `complex`, a token is `jwt_id`. Hub ids never leave.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::reason::Reason;
-use crate::lineage::affected::{Run, Token};
+use crate::lineage::affected::{Run, Session, Token};
 use crate::lineage::alias::Alias;
 use crate::set::event_type::EventType;
 
@@ -46,6 +47,18 @@ pub fn of_run(run: &Run, tenant: &str, at_s: i64, reason: Reason) -> Option<Deri
         sub_id.insert("user".into(), user);
     }
     sub_id.insert("tenant".into(), opaque(tenant));
+    session_revoked(&Value::Object(sub_id), at_s, reason)
+}
+
+/// A session that ends because something wider does: `complex` with `user`, where it is known, and `session`.
+pub fn of_session(session: &Session, at_s: i64, reason: Reason) -> Option<Derived> {
+    let name = session.names.iter().map(|named| &named.alias).find(|alias| alias.kind == "session")?;
+    let mut sub_id = Map::new();
+    sub_id.insert("format".into(), "complex".into());
+    if let Some(user) = session.user.as_ref().and_then(simple) {
+        sub_id.insert("user".into(), user);
+    }
+    sub_id.insert("session".into(), json!({"format": "opaque", "id": name.value}));
     session_revoked(&Value::Object(sub_id), at_s, reason)
 }
 

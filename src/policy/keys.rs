@@ -1,6 +1,6 @@
 //! Which keys of a principal a decision is written under: those of its role, and no wider.
 //!
-//! In the flow: used by `conclude` and `lift`. The hashes come with the names, computed before the entry was
+//! In the flow: used by `conclude`, `lift` and `late`. The hashes come with the names, computed before the entry was
 //! written; nothing is hashed here.
 
 use crate::lineage::affected::Affected;
@@ -52,6 +52,27 @@ impl Subject<'_> {
         }
         out
     }
+
+    /// Every key under which any decision may have been written about him, whatever he was taken for at the time: what
+    /// a lift looks under. The basis of what it finds protects the rest.
+    pub fn every_key(&self, affected: &Affected) -> Vec<(Kind, KeyHash)> {
+        let narrowed = self.role() != self.resolved.role();
+        let aim = if narrowed { Facet::User } else { self.resolved.aim };
+        // While the device was not known, the session on it was stopped in its place.
+        let meant = |facet: Facet| facet == aim || (aim == Facet::Device && facet == Facet::Session);
+        let said = self.facets.iter().filter(|(facet, _)| meant(*facet)).map(|(_, alias)| alias);
+        let mut out = vec![];
+        let said = said.filter_map(|alias| self.names.iter().find(|named| named.alias == *alias));
+        let starts = affected.starts.iter().filter(|_| !narrowed).flat_map(|start| &start.names);
+        for named in said.chain(starts) {
+            for (kind, key) in kinds_of(&named.alias).iter().zip(&named.hashes) {
+                if !out.contains(&(*kind, *key)) {
+                    out.push((*kind, *key));
+                }
+            }
+        }
+        out
+    }
 }
 
 fn push(out: &mut Vec<(Kind, KeyHash)>, role: Facet, named: &Named, wide: bool) {
@@ -63,15 +84,17 @@ fn push(out: &mut Vec<(Kind, KeyHash)>, role: Facet, named: &Named, wide: bool) 
 }
 
 /// Whether a principal in `role` is held under keys of `kind`.
-fn is_of(role: Facet, kind: Kind, alias_kind: &str, wide: bool) -> bool {
+pub(super) fn is_of(role: Facet, kind: Kind, alias_kind: &str, wide: bool) -> bool {
     match role {
         Facet::Token => kind == Kind::Jti,
         Facet::Run => matches!(kind, Kind::Run | Kind::RootRun),
         Facet::Session => kind == Kind::Session,
         Facet::Device => false,
-        Facet::Agent | Facet::Workload => matches!(kind, Kind::Agent | Kind::Client | Kind::Workload),
+        Facet::Agent | Facet::Workload => {
+            matches!(kind, Kind::Agent | Kind::Client | Kind::Workload | Kind::Cnf)
+        }
         Facet::Tool => kind == Kind::Tool,
-        Facet::User => kind == Kind::User || (wide && kind == Kind::OnBehalfOf),
+        Facet::User => kind == Kind::User || (wide && matches!(kind, Kind::OnBehalfOf | Kind::Cnf)),
         // Nobody knows what it is: under every key that such a name can be held under, but an opaque id is
         // read as a session or a user, never as an agent.
         Facet::Plain => match kind {

@@ -1,7 +1,7 @@
 //! What is taken back: by an operator's lift, an enabled account, a compliant device.
 //!
 //! In the flow: as `conclude`, for a plan that gives back. A hold becomes a watermark at the time of the lift: who
-//! was stopped may mint again, old tokens stay dead. Only what stands on the lift's own basis is touched, and
+//! was stopped may mint again, old tokens stay dead. Only holds on the lift's own basis are touched, and
 //! nothing that somebody else stopped too (the walk with `Reach::Lifting` leaves that out).
 
 use super::conclude::{Conclusion, Context, Lifted};
@@ -11,7 +11,7 @@ use crate::lineage::affected::Affected;
 use crate::lineage::keyed::KeyHash;
 use crate::lineage::node::NodeId;
 use crate::revocation::key::Kind;
-use crate::revocation::record::Standing;
+use crate::revocation::record::{Standing, Until};
 
 /// What a lift gives back, given what stands under each key.
 pub fn conclude<'s>(
@@ -22,7 +22,7 @@ pub fn conclude<'s>(
     standing: impl Fn(KeyHash) -> &'s [Standing],
 ) -> Conclusion {
     let mut out = Conclusion::new(lift.reason, affected);
-    let mut keys = subject.keys(affected, true, false);
+    let mut keys = subject.every_key(affected);
     for session in &affected.sessions {
         keys.extend(keys::of_kind(&session.names, Kind::Session));
     }
@@ -34,7 +34,8 @@ pub fn conclude<'s>(
     }
     let (at_ms, mut seen) = (context.times.accepted_ms, std::collections::BTreeSet::new());
     for (kind, key) in keys {
-        if standing(key).iter().any(|old| old.basis == lift.basis) && seen.insert((kind, key)) {
+        let held = standing(key).iter().any(|old| old.basis == lift.basis && old.until == Until::Hold);
+        if held && seen.insert((kind, key)) {
             let (basis, expires_at) = (lift.basis, context.times.outlived_ms(at_ms));
             out.lifted.push(Lifted { kind, key, basis, at_ms, expires_at });
         }

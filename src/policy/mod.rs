@@ -19,6 +19,7 @@ pub mod conclude;
 pub mod conclusion;
 pub mod derive;
 pub mod keys;
+pub mod late;
 pub mod lift;
 pub mod plan;
 pub mod reason;

@@ -106,8 +106,8 @@ pub struct Lift {
 
 /// Whose account, whose credential.
 const PRINCIPAL: &[Facet] = &[Facet::User, Facet::Agent, Facet::Workload, Facet::Tool, Facet::Plain];
-/// Which device.
-const DEVICE: &[Facet] = &[Facet::Device, Facet::Plain];
+/// Which device; where it is not known, the session on it that is named beside it.
+const DEVICE: &[Facet] = &[Facet::Device, Facet::Session, Facet::Plain];
 
 impl Stop {
     const fn new(reason: Reason, mark: Mark, basis: Basis, how: How, cascade: Cascade) -> Self {
@@ -201,9 +201,9 @@ fn of_type(event: &Event, sub_id: &SubId, all_sessions: bool) -> Plan {
             _ => Plan::Nothing(Reason::CredentialRecorded),
         },
         T::CredentialCompromise => watermark(Reason::CredentialCompromised, Cascade::Everything),
-        T::TokenClaimsChange => Plan::Stop(suspending(Reason::ClaimsChanged, Mark::Watermark)),
+        T::TokenClaimsChange => Plan::Stop(outdated(Reason::ClaimsChanged)),
         T::AccountCredentialChangeRequired => {
-            Plan::Stop(suspending(Reason::CredentialChangeRequired, Mark::Watermark).at(PRINCIPAL))
+            Plan::Stop(outdated(Reason::CredentialChangeRequired).at(PRINCIPAL))
         }
         T::DeviceComplianceChange => device(event, sub_id),
         T::AccountDisabled => Plan::Stop(disabled(event)),
@@ -252,7 +252,8 @@ fn sessions_revoked(event: &Event, sub_id: &SubId, all_sessions: bool) -> Stop {
         (false, true) => Reason::SessionRevoked,
         (false, false) => Reason::SessionsRevoked,
     };
-    let unsaid = event.common.initiating_entity.is_none();
+    // RISC's event means all sessions, whatever its subject turns out to be.
+    let unsaid = event.common.initiating_entity.is_none() && event.event_type == EventType::SessionRevoked;
     Stop { unsaid, ..Stop::sessions(reason, by_user) }
 }
 
@@ -264,8 +265,9 @@ fn at_event(reason: Reason) -> Plan {
     Plan::Stop(Stop::new(reason, Mark::AtEvent, Basis::Issued, How::Revoked, Cascade::No))
 }
 
-fn suspending(reason: Reason, mark: Mark) -> Stop {
-    Stop::new(reason, mark, Basis::Suspended, How::Suspended, Cascade::No).suspending()
+/// What was issued before is suspended; nothing lifts it, for what is minted anew passes.
+fn outdated(reason: Reason) -> Stop {
+    Stop::new(reason, Mark::Watermark, Basis::Outdated, How::Suspended, Cascade::No).suspending()
 }
 
 fn device(event: &Event, sub_id: &SubId) -> Plan {
@@ -273,8 +275,9 @@ fn device(event: &Event, sub_id: &SubId) -> Plan {
     match event.payload {
         _ if !named => Plan::Nothing(Reason::NoDevice),
         Payload::DeviceComplianceChange { current_status: Compliance::NotCompliant, .. } => {
-            let stop = suspending(Reason::DeviceNotCompliant, Mark::Hold).at(DEVICE);
-            Plan::Stop(Stop { cascade: Cascade::Everything, ..stop })
+            let (reason, basis) = (Reason::DeviceNotCompliant, Basis::Suspended);
+            let stop = Stop::new(reason, Mark::Hold, basis, How::Suspended, Cascade::Everything);
+            Plan::Stop(stop.suspending().at(DEVICE))
         }
         _ => Plan::Lift(Lift {
             reason: Reason::DeviceCompliant,

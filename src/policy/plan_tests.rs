@@ -93,7 +93,7 @@ fn every_row_of_the_table() {
             "token-claims-change",
             r#"{"claims":{"role":"x"}}"#,
             USER,
-            "stop claims_changed Watermark Suspended Suspended No".into(),
+            "stop claims_changed Watermark Outdated Suspended No".into(),
         ),
         (
             CAEP,
@@ -160,7 +160,7 @@ fn every_row_of_the_table() {
             "account-credential-change-required",
             "{}",
             USER,
-            "stop credential_change_required Watermark Suspended Suspended No".into(),
+            "stop credential_change_required Watermark Outdated Suspended No".into(),
         ),
         (RISC, "identifier-changed", "{}", USER, "stop identifier_changed AtEvent Issued Revoked No".into()),
         (

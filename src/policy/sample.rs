@@ -44,6 +44,7 @@ pub fn context() -> Context<'static> {
         event_ms: Some(NOW_MS - 5_000),
         tolerance_ms: 2_000,
         max_token_lifetime_ms: 86_400_000,
+        max_refresh_lifetime_ms: 0,
     };
     Context::new("default", times)
 }

@@ -32,14 +32,20 @@ pub enum Effect {
 pub enum Basis {
     /// Sessions revoked, credential changed: what was issued before is dead.
     Issued = 1,
+    /// A person logged out of the session: dead is what he sat at, and not what runs unattended.
+    LoggedOut = 2,
     /// The run, session or token ended.
-    Ended = 2,
+    Ended = 3,
     /// The account was disabled; `account-enabled` lifts it.
-    Disabled = 3,
-    /// A device fell out of compliance, a credential must change; the opposite signal lifts it.
-    Suspended = 4,
+    Disabled = 4,
+    /// Claims changed, a credential must change: what was issued before is suspended until it is minted again.
+    Outdated = 5,
+    /// A walk was cut: suspended for a while, until a human answers.
+    Pending = 6,
+    /// A device fell out of compliance; the opposite signal lifts it.
+    Suspended = 7,
     /// An operator's kill; only a lift takes it back.
-    Killed = 5,
+    Killed = 8,
 }
 
 /// One record, as it is journaled and published.

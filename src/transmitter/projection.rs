@@ -254,8 +254,11 @@ impl Projection {
 fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Issued => "issued",
+        Basis::LoggedOut => "logged_out",
         Basis::Ended => "ended",
         Basis::Disabled => "disabled",
+        Basis::Outdated => "outdated",
+        Basis::Pending => "pending",
         Basis::Suspended => "suspended",
         Basis::Killed => "killed",
     }
