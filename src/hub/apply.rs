@@ -418,6 +418,13 @@ impl State {
         for record in &decision.records {
             self.stand(entry.seq, record, fx);
         }
+        for alias in &decision.closed {
+            // What stands under the name's keys is for who has it next, and no longer for tokens of who had it.
+            let node = self.graph.close_name(alias);
+            for token in self.tokens_below(node.as_slice(), REFRESH_MAX) {
+                fx.extend(self.token_effect(token));
+            }
+        }
         self.derive(entry, decision, fx);
     }
 

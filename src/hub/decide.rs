@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, Route, SetInput, Touched};
+use crate::hub::late;
 use crate::hub::names;
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::state::State;
@@ -16,8 +17,8 @@ use crate::lineage::keyed::Named;
 use crate::lineage::node::{Class, How, NodeId};
 use crate::lineage::subject::{Facet, Resolved, Verdict, facet_of, facets};
 use crate::lineage::walk::{self, Reach, affected};
+use crate::policy::conclude::{Conclusion, Context, Times, conclude};
 use crate::policy::conclusion::{DERIVED_MAX, RECORDS_MAX};
-use crate::policy::conclude::{Born, Conclusion, Context, Times, born, conclude};
 use crate::policy::keys::Subject;
 use crate::policy::lift;
 use crate::policy::plan::{Lift, Plan, Stop, plan};
@@ -29,10 +30,6 @@ use crate::tenant::Seq;
 
 /// Which rules these are; a decision names it.
 const RULES: &str = "builtin@1";
-/// How far clocks of issuers that are no upstream may differ (ms).
-const TOLERANCE_MS: i64 = 2000;
-/// Runs and tokens that one late edge or name may stop.
-const RELINKED_MAX: usize = 1000;
 /// Runs whose deadline one decision ends.
 const OVERDUE_MAX: usize = 1000;
 
@@ -64,9 +61,9 @@ impl Default for Bounds {
 
 /// The state, and how far to go on it.
 #[derive(Clone, Copy)]
-struct Ground<'a> {
-    state: &'a State,
-    bounds: &'a Bounds,
+pub(super) struct Ground<'a> {
+    pub(super) state: &'a State,
+    pub(super) bounds: &'a Bounds,
 }
 
 /// Decides the input that is the last entry of `state`. `None`: nothing is stopped and nothing given back.
@@ -127,11 +124,13 @@ fn decision(state: &State, cause: Seq, txn: String, mut c: Conclusion) -> Decisi
         lifted,
         ends: c.ends,
         revived: c.revived,
+        closed: c.closed,
         derived,
         touched: Touched {
             runs: c.runs,
             tokens: c.tokens,
             truncated: c.truncated,
+            ambiguous: c.ambiguous,
             left_out: c.records_cut.saturating_add(c.derived_cut),
         },
         residual: c.residual.iter().map(|n| format!("{} {}", n.alias.kind, n.alias.value)).collect(),
@@ -140,7 +139,7 @@ fn decision(state: &State, cause: Seq, txn: String, mut c: Conclusion) -> Decisi
 }
 
 /// Keeps a conclusion only where it changes something (DESIGN 6: `no_change` makes no decision).
-fn changing(state: &State, concluded: Conclusion) -> Option<Conclusion> {
+pub(super) fn changing(state: &State, concluded: Conclusion) -> Option<Conclusion> {
     concluded.changes(|key| state.standing(key)).then_some(concluded)
 }
 
@@ -155,11 +154,12 @@ fn on_set(ground: Ground<'_>, set: &SetInput) -> Option<Conclusion> {
     };
     let event = parse_event(set, upstream.dialect)?;
     let sub_id = SubId::parse_str(set.sub_id.get()).ok()?;
+    let own = own_times(state);
     let times = Times {
-        accepted_ms: state.time_ms(),
-        event_ms: event.common.event_timestamp_ms,
-        tolerance_ms: i64::from(upstream.clock_tolerance_s) * 1000,
-        max_token_lifetime_ms: i64::from(upstream.max_token_lifetime_s) * 1000,
+        // RISC's events have no time of their own; then it is that of the SET (RFC 8417 §2.2).
+        event_ms: event.common.event_timestamp_ms.or_else(|| set.toe.map(|s| s.saturating_mul(1000))),
+        tolerance_ms: own.tolerance_ms.max(i64::from(upstream.clock_tolerance_s) * 1000),
+        ..own
     };
     let said = facets(&sub_id, &set.iss);
     match plan(&event, &sub_id, set.all_sessions, upstream.authority.effect) {
@@ -185,29 +185,35 @@ fn parse_event(set: &SetInput, dialect: Dialect) -> Option<Event> {
 fn stopped(ground: Ground<'_>, stop: &Stop, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
     let state = ground.state;
     let touched = affected(&state.graph, subject.resolved, stop.reach(subject.resolved), ground.bounds.walk);
-    let context = context(ground, times);
-    changing(state, conclude(stop, subject, &touched, &context))
+    let concluded = conclude(stop, subject, &touched, &context(ground, times));
+    changing(state, Conclusion { ambiguous: is_ambiguous(subject), ..concluded })
+}
+
+fn is_ambiguous(subject: &Subject<'_>) -> bool {
+    subject.resolved.verdict == Verdict::Ambiguous
 }
 
 fn lifted(ground: Ground<'_>, lift: &Lift, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {
     let state = ground.state;
     let touched = affected(&state.graph, subject.resolved, Reach::Lifting(lift.how), ground.bounds.walk);
-    let context = context(ground, times);
-    changing(state, lift::conclude(lift, subject, &touched, &context, |key| state.standing(key)))
+    let concluded =
+        lift::conclude(lift, subject, &touched, &context(ground, times), |key| state.standing(key));
+    changing(state, Conclusion { ambiguous: is_ambiguous(subject), ..concluded })
 }
 
-fn context(ground: Ground<'_>, times: Times) -> Context<'_> {
+pub(super) fn context(ground: Ground<'_>, times: Times) -> Context<'_> {
     let Bounds { records_max, derived_max, .. } = *ground.bounds;
     Context { records_max, derived_max, ..Context::new(ground.state.tenant.as_str(), times) }
 }
 
-/// Times of what no issuer said: an operator, a source of facts, the clock.
-fn own_times(state: &State) -> Times {
+/// Times of what no upstream said: an operator, a source of facts, the clock.
+pub(super) fn own_times(state: &State) -> Times {
     Times {
         accepted_ms: state.time_ms(),
         event_ms: None,
-        tolerance_ms: TOLERANCE_MS,
+        tolerance_ms: state.widest_tolerance_ms(),
         max_token_lifetime_ms: state.longest_token_ms(),
+        max_refresh_lifetime_ms: state.longest_refresh_ms(),
     }
 }
 
@@ -235,8 +241,7 @@ fn on_lift(ground: Ground<'_>, act: &Act) -> Option<Conclusion> {
     let resolved = resolve_alias(state, &act.target.alias);
     let said = [(resolved.aim, act.target.alias.clone())];
     let subject = Subject { facets: &said, names: std::slice::from_ref(&act.target), resolved: &resolved };
-    let times = Times { tolerance_ms: 0, ..own_times(state) };
-    lifted(ground, &Lift::kill(), &subject, times)
+    lifted(ground, &Lift::kill(), &subject, own_times(state))
 }
 
 fn on_fact(ground: Ground<'_>, input: &FactInput) -> Option<Conclusion> {
@@ -246,47 +251,8 @@ fn on_fact(ground: Ground<'_>, input: &FactInput) -> Option<Conclusion> {
             let id = state.graph.find(target)?;
             end_known(ground, id, &Stop::complete(target.kind == "agent"))
         }
-        Fact::Run(run) => born_dead(ground, state.graph.find(&Alias::new("run", "", &run.id))?),
-        Fact::Token(token) => {
-            born_dead(ground, state.graph.find(&Alias::new("jti", &token.iss, &token.jti))?)
-        }
-        Fact::Agent(_) | Fact::Edge(_) => relinked(ground, &input.fact),
-        Fact::Tool(_) => None,
+        fact => late::on_fact(ground, fact),
     }
-}
-
-/// A late name or edge may bring runs and tokens below something that is dead.
-fn relinked(ground: Ground<'_>, fact: &Fact) -> Option<Conclusion> {
-    let state = ground.state;
-    let nodes: Vec<NodeId> = fact.aliases().iter().filter_map(|alias| state.graph.find(alias)).collect();
-    let (below, whole) = state.graph.runs_and_tokens_at(&nodes, RELINKED_MAX);
-    let mut all: Option<Conclusion> = None;
-    for one in below.into_iter().filter_map(|id| born_dead(ground, id)) {
-        match &mut all {
-            None => all = Some(one),
-            Some(all) => all.absorb(one),
-        }
-    }
-    if let Some(all) = &mut all {
-        all.truncated |= !whole;
-    }
-    all
-}
-
-/// A run or token told of under something dead is revoked from the start (LINEAGE, rule 2).
-fn born_dead(ground: Ground<'_>, id: NodeId) -> Option<Conclusion> {
-    let state = ground.state;
-    let ends = state.graph.ends_over(id);
-    if ends.is_empty() {
-        return None;
-    }
-    let class = state.graph.node(id).map_or(Class::Unknown, |n| n.class);
-    let touched = affected(&state.graph, &Resolved::to(id, class), Reach::Everything, ground.bounds.walk);
-    let it = match class {
-        Class::Run => Born::Run(touched.runs.iter().find(|run| run.node == id)?),
-        _ => Born::Token(touched.tokens.iter().find(|token| token.node == id)?),
-    };
-    changing(state, born(&it, &ends, &context(ground, own_times(state))))
 }
 
 fn end_known(ground: Ground<'_>, id: NodeId, stop: &Stop) -> Option<Conclusion> {
@@ -339,3 +305,7 @@ fn on_tick(ground: Ground<'_>) -> Option<Conclusion> {
     }
     all
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::object::{Object, ObjectKind};
+use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
 use crate::lineage::node::{How, NodeId};
@@ -144,6 +145,9 @@ pub struct Touched {
     /// Whether the walk was cut at a bound.
     #[serde(default)]
     pub truncated: bool,
+    /// Whether the subject named several principals: all of them are meant (LINEAGE 1.3, rule 3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
     /// Records and derived events beyond the limits of one decision.
     #[serde(default)]
     pub left_out: u32,
@@ -175,6 +179,9 @@ pub struct Decision {
     /// Ends that are taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revived: Vec<(NodeId, How)>,
+    /// Names that whoever had them has no longer: the next to register one is somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Alias>,
     /// What lineage adds; index 1… of the cause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub derived: Vec<Derived>,

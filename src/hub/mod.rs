@@ -7,7 +7,8 @@
 //! - [`entry`]: what the journal holds
 //! - [`command`]: what the sequencer is asked, and its answers
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
-//! - [`decide`]: from an input to a decision, outside the fold
+//! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
+//!   long what must be caught can turn up
 //! - [`apply`], [`state`]: the fold and what it adds up to
 //! - [`effect`]: what follows outside
 //! - [`base`], [`start`], [`mirror`]: where a start begins
@@ -19,11 +20,15 @@ pub mod command;
 pub mod decide;
 pub mod effect;
 pub mod entry;
+mod late;
 pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
+#[cfg(test)]
+mod sample;
 pub mod sequencer;
+mod spans;
 pub mod spine;
 pub mod start;
 pub mod state;

@@ -99,8 +99,18 @@ fn default_algs() -> Vec<Alg> {
     vec![Alg::RS256, Alg::PS256, Alg::ES256, Alg::EdDSA]
 }
 
+/// How far a clock may differ, where nothing is configured (s).
+pub const DEFAULT_TOLERANCE_S: u32 = 2;
+/// How long refresh tokens live, where nothing is configured (s): 30 days. A hold that goes too early lets a thief
+/// mint again, one that stays too long costs memory; an issuer that gives none says 0.
+pub const DEFAULT_REFRESH_LIFETIME_S: u32 = 30 * 86_400;
+
 fn default_tolerance() -> u32 {
-    2
+    DEFAULT_TOLERANCE_S
+}
+
+fn default_refresh_lifetime() -> u32 {
+    DEFAULT_REFRESH_LIFETIME_S
 }
 
 fn default_token_lifetime() -> u32 {
@@ -126,6 +136,10 @@ pub struct TokenIssuer {
     /// A token that lives longer is denied (s).
     #[serde(default = "default_token_lifetime")]
     pub max_token_lifetime_s: u32,
+    /// How long its refresh tokens may outlive the run or session that they were given for (s): a hold on what ended
+    /// lasts so much longer. 0 where it gives none.
+    #[serde(default = "default_refresh_lifetime")]
+    pub max_refresh_lifetime_s: u32,
     /// Claims that are names of its user besides `sub`: `email` is one by default (GATES 2.2).
     #[serde(default = "default_alias_claims")]
     pub alias_claims: Vec<String>,
@@ -307,6 +321,7 @@ impl Object {
                 filled("iss", i.iss.is_empty())?;
                 filled("algs", i.algs.is_empty())?;
                 range("clock_tolerance_s", i.clock_tolerance_s, 0, 300)?;
+                range("max_refresh_lifetime_s", i.max_refresh_lifetime_s, 0, 366 * 86_400)?;
                 range("max_token_lifetime_s", i.max_token_lifetime_s, 60, 366 * 86_400)
             }
             Self::Stream(s) => Ok(s.check()?),

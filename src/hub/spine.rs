@@ -460,7 +460,10 @@ impl Spine {
 
 /// One line for a decision, once it is durable. A walk that was cut is said loudly: a human must look.
 fn tell((id, txn, reason_code, touched): &(EntryId, String, String, Touched)) {
-    let Touched { runs, tokens, truncated, left_out } = *touched;
+    let Touched { runs, tokens, truncated, ambiguous, left_out } = *touched;
+    if ambiguous {
+        tracing::warn!(%id, txn, reason_code, runs, tokens, "decided; the subject named several principals, all of them are meant");
+    }
     if truncated || left_out > 0 {
         tracing::warn!(%id, txn, reason_code, runs, tokens, truncated, left_out, "decided; not all that it reaches is enumerated");
     } else {
