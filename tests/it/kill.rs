@@ -161,3 +161,59 @@ async fn an_empty_graph_still_stops_the_user() {
     assert_eq!(hub.mark("default").await.1, before + 1, "the SET alone");
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn a_stop_that_came_before_the_facts_catches_what_they_tell_of() {
+    let (hub, issuer, broker) = guarded().await;
+    hub.put("default", "upstreams", "kc", issuer.upstream("hub")).await;
+    let set = issuer.session_revoked("hub", "j1", "alice", Some("s1"), "admin");
+    assert_eq!(hub.push("default", "kc", &set).await.0, 202);
+    let run = json!({ "id": "r", "agent": { "kind": "agent", "value": "deployer" }, "interactive": false,
+                      "session": { "kind": "session", "iss": issuer.iss, "value": "s1" },
+                      "deadline": super::peers::now_s() + 600 });
+    let (status, told) = hub.fact("default", &broker, "runs", run).await;
+    assert_eq!((status, &told["born_revoked"]), (201, &json!(true)), "{told}");
+    let now = super::peers::now_s();
+    let fact =
+        json!({ "iss": issuer.iss, "jti": "k", "run": "r", "aud": "api", "iat": now, "exp": now + 600 });
+    assert_eq!(hub.fact("default", &broker, "tokens", fact).await.1["born_revoked"], true);
+    assert_eq!(hub.ask("default", POINT, &issuer.token("k", "svc", "api", json!({}))).await.0, 401);
+
+    // A token that an edge only mentions is no run's: its session still counts.
+    let revoked = issuer.token("m", "alice", "api", json!({ "sid": "s1" }));
+    assert_eq!(hub.ask("default", POINT, &revoked).await.0, 401);
+    let edge = json!({ "type": "presented_to", "from": { "kind": "jti", "iss": issuer.iss, "value": "m" },
+                       "to": { "kind": "tool", "value": "https://tool.example" } });
+    assert_eq!(hub.fact("default", &broker, "edges", edge).await.0, 201);
+    assert_eq!(hub.ask("default", POINT, &revoked).await.0, 401);
+
+    // A client that nobody knows.
+    let minted = issuer.token("c", "svc", "api", json!({ "client_id": "stray" }));
+    assert_eq!(hub.ask("default", POINT, &minted).await.0, 200);
+    let target = json!({ "kind": "client", "iss": issuer.iss, "value": "stray" });
+    let act = json!({ "target": target, "reason": "drill" });
+    let (status, done) = hub.admin_send("POST", "/admin/v1/t/default/kill", Some(act)).await;
+    assert_eq!((status, &done["no_change"]), (200, &json!(false)), "{done}");
+    assert_eq!(hub.ask("default", POINT, &minted).await.0, 401);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_of_the_gate_has_an_id_that_why_explains() {
+    let (hub, issuer, _) = guarded().await;
+    let token = issuer.token("t", "alice", "api", json!({}));
+    let cases = [
+        ("default", POINT, 200, "default:allow"),
+        ("default", "wrong-secret-0123456789", 403, "default:point_unknown"),
+        ("_hub", POINT, 403, "_hub:point_unknown"),
+        ("No Tenant", POINT, 403, "_hub:point_unknown"),
+    ];
+    for (tenant, point, status, id) in cases {
+        assert_eq!(hub.ask(tenant, point, &token).await, (status, id.to_string()), "{tenant}");
+        let (status, why) = hub.admin_send("GET", &format!("/admin/v1/why/{id}"), None).await;
+        assert_eq!(status, 200, "{id}: {why}");
+        assert!(why["reason"].as_str().is_some_and(|text| !text.is_empty()), "{why}");
+    }
+    assert_eq!(hub.admin_send("GET", "/admin/v1/why/default:because", None).await.0, 404);
+    hub.stop().await;
+}
