@@ -66,10 +66,13 @@ fn named(ground: Ground<'_>, nodes: &[NodeId]) -> Option<Conclusion> {
 
 /// Runs and tokens at and below nodes that are dead. `told`: what the fact told of itself.
 fn all_at(ground: Ground<'_>, nodes: &[NodeId], told: Option<NodeId>) -> Option<Conclusion> {
-    let (below, _) = ground.state.graph.runs_and_tokens_at(nodes, RELINKED_MAX);
-    let mut all = None;
+    let (below, whole) = ground.state.graph.runs_and_tokens_at(nodes, RELINKED_MAX);
+    let mut all: Option<Conclusion> = None;
     for id in below {
         join(&mut all, born_dead(ground, id, told == Some(id)));
+    }
+    if let Some(all) = &mut all {
+        all.truncated |= !whole;
     }
     all
 }
@@ -105,7 +108,7 @@ fn born_dead(ground: Ground<'_>, id: NodeId, told: bool) -> Option<Conclusion> {
 
 /// Every end of a node and of what is above it, and every hold under a name of one of these, nearest first, one per
 /// kind: whose, and which.
-fn ends_over(state: &State, id: NodeId) -> Vec<(NodeId, End)> {
+pub(super) fn ends_over(state: &State, id: NodeId) -> Vec<(NodeId, End)> {
     let graph = &state.graph;
     let mut out = graph.ends_over(id);
     for (node, logout_counts) in graph.over(id) {

@@ -5,7 +5,7 @@
 use super::{Decided, Fatal, Spine};
 use crate::hub::command::{Answer, Done, Refused, SetAnswer, SetDraft};
 use crate::hub::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched};
-use crate::hub::names;
+use crate::hub::{late, names};
 use crate::hub::state::State;
 use crate::lineage::alias::Alias;
 use crate::lineage::check::Checked;
@@ -182,5 +182,5 @@ fn is_dead(state: &State, fact: &Fact) -> bool {
         Fact::Token(token) => Alias::new("jti", &token.iss, &token.jti),
         _ => return false,
     };
-    state.graph().find(&alias).is_some_and(|id| !state.graph().ends_over(id).is_empty())
+    state.graph().find(&alias).is_some_and(|id| !late::ends_over(state, id).is_empty())
 }
