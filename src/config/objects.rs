@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::mistake::{Fault, Place};
 use super::secret::{Sources, check_bearer};
-use crate::hub::object::{Object, ObjectKind};
+use crate::hub::object::{Error, Object, ObjectKind};
 use crate::keys::{authorization_id, hash_secret};
 use crate::tenant::TenantId;
 
@@ -85,12 +85,17 @@ fn object(
     if !sound || faults.len() > before {
         return None;
     }
-    let object = typed(kind, Value::Object(members))
-        .map_err(|e| e.to_string())
-        .and_then(|o| o.check().map(|()| o).map_err(|e| e.to_string()));
+    let checked = |object: Object| match object.check() {
+        Ok(()) => Ok(object),
+        Err(Error::Jwks(_)) => Err(None),
+        Err(error) => Err(Some(error.to_string())),
+    };
+    let object = typed(kind, Value::Object(members)).map_err(|e| Some(e.to_string())).and_then(checked);
     match object {
         Ok(object) => Some((place, FileObject { tenant, object, secret })),
-        Err(what) => {
+        // Told by `check::names`, together with whatever else is wrong with the object.
+        Err(None) => None,
+        Err(Some(what)) => {
             faults.push(Fault::new(place, what));
             None
         }

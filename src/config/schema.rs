@@ -263,6 +263,12 @@ mod tests {
                 false,
             ),
             ("[[upstream]]\nid='u'\niss='i'\naud=['a']\njwks={url='https://x'}\nalgs=['none']", false),
+            (
+                "[[upstream]]\nid='u'\niss='i'\naud=['a']\njwks={url='https://x'}\nauthority={namespaces=[]}",
+                false,
+            ),
+            ("[[client]]\nid='c'\nauthority={event_types=[]}", false),
+            ("[[client]]\nid='c'\nauthority=[]", false),
         ];
         for (text, good) in cases {
             let values = Layer::parse("x", text).unwrap().values;

@@ -178,8 +178,11 @@ fn what_does_not_fit_together_is_refused() {
         (
             upstream
                 .replace("{ url = 'https://idp.example/keys' }", "{ inline = { keys = [{ kty = 'oct' }] } }"),
-            Some("jwks"),
+            Some("jwks.inline (line 5): keys[0] is a private or symmetric key"),
         ),
+        (format!("{upstream}authority = {{ namespaces = [] }}\n"), Some("needs at least 1")),
+        (format!("{upstream}authority = {{ event_types = [] }}\n"), Some("needs at least 1")),
+        (format!("{upstream}authority = []\n"), Some("must be object")),
         (
             format!("{}{}", issuer("a", "https://i.example"), issuer("b", "https://i.example")),
             Some("the same iss"),

@@ -3,6 +3,8 @@
 //! Made by file or by admin API; either way an entry. Secrets are here as SHA-256 hashes or as the id of
 //! a file in `keys/`, never by value (DESIGN 9).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::jose::alg::Alg;
@@ -84,7 +86,7 @@ pub struct Upstream {
     /// Hash of the bearer it must send, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_sha256: Option<String>,
-    /// How far its clock may be ahead of ours (s).
+    /// How far its clock may be ahead of ours (s): its watermarks reach that much further.
     #[serde(default = "default_tolerance")]
     pub clock_tolerance_s: u32,
     /// How long tokens of its issuer live at most (s): a watermark lasts that long.
@@ -263,9 +265,49 @@ pub enum Error {
     /// A member that must hold something.
     #[error("{0} must not be empty")]
     Empty(&'static str),
+    /// An inline key set.
+    #[error("jwks.inline: {0}")]
+    Jwks(#[from] crate::jose::keyset::BadSet),
+    /// What stands for a bearer.
+    #[error("bearer_sha256 must be the SHA-256 of a bearer, in base64url without padding")]
+    Hash,
     /// A number out of range.
     #[error("{0} must be from {1} to {2}")]
     Range(&'static str, u32, u32),
+}
+
+fn filled(name: &'static str, empty: bool) -> Result<(), Error> {
+    if empty { Err(Error::Empty(name)) } else { Ok(()) }
+}
+
+fn range(name: &'static str, value: u32, from: u32, to: u32) -> Result<(), Error> {
+    if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
+}
+
+/// A list without anything in it, or with an empty text, which is the beginning of everything.
+fn holds_nothing(list: &[String]) -> bool {
+    list.is_empty() || list.iter().any(String::is_empty)
+}
+
+fn keys(jwks: &JwksSource) -> Result<(), Error> {
+    match jwks {
+        JwksSource::Inline(set) => Ok(crate::jose::keyset::check(set)?),
+        JwksSource::Url(url) => filled("jwks.url", url.is_empty()),
+    }
+}
+
+fn hash(text: &str) -> Result<(), Error> {
+    let long = URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+    if long { Ok(()) } else { Err(Error::Hash) }
+}
+
+impl Authority {
+    /// An empty list would read as "nothing" to one and as "not said" to another: it is refused.
+    fn check(&self) -> Result<(), Error> {
+        filled("authority.event_types", holds_nothing(&self.event_types))?;
+        filled("authority.namespaces", holds_nothing(&self.namespaces))?;
+        range("authority.rate_per_s", self.rate_per_s, 1, 1_000_000)
+    }
 }
 
 impl Object {
@@ -295,6 +337,16 @@ impl Object {
         }
     }
 
+    /// Hash of the bearer by which its holder is known, for who has one of his own.
+    pub fn bearer_sha256(&self) -> Option<&str> {
+        match self {
+            Self::Operator(o) => Some(&o.bearer_sha256),
+            Self::Client(o) => Some(&o.bearer_sha256),
+            Self::Point(o) => Some(&o.bearer_sha256),
+            Self::Tenant(_) | Self::Upstream(_) | Self::TokenIssuer(_) | Self::Stream(_) => None,
+        }
+    }
+
     /// Checks it by itself.
     pub fn check(&self) -> Result<(), Error> {
         if let Self::Tenant(t) = self {
@@ -304,22 +356,21 @@ impl Object {
         if !is_id(self.id()) {
             return Err(Error::Id);
         }
-        let filled = |name, empty: bool| if empty { Err(Error::Empty(name)) } else { Ok(()) };
-        let range = |name, value: u32, from, to| {
-            if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
-        };
         match self {
             Self::Upstream(u) => {
                 filled("iss", u.iss.is_empty())?;
-                filled("aud", u.aud.is_empty())?;
+                filled("aud", holds_nothing(&u.aud))?;
                 filled("algs", u.algs.is_empty())?;
-                range("authority.rate_per_s", u.authority.rate_per_s, 1, 1_000_000)?;
+                u.authority.check()?;
+                keys(&u.jwks)?;
+                u.bearer_sha256.as_deref().map_or(Ok(()), hash)?;
                 range("clock_tolerance_s", u.clock_tolerance_s, 0, 300)?;
                 range("max_token_lifetime_s", u.max_token_lifetime_s, 60, 366 * 86_400)
             }
             Self::TokenIssuer(i) => {
                 filled("iss", i.iss.is_empty())?;
                 filled("algs", i.algs.is_empty())?;
+                keys(&i.jwks)?;
                 range("clock_tolerance_s", i.clock_tolerance_s, 0, 300)?;
                 range("max_refresh_lifetime_s", i.max_refresh_lifetime_s, 0, 366 * 86_400)?;
                 range("max_token_lifetime_s", i.max_token_lifetime_s, 60, 366 * 86_400)
@@ -327,13 +378,18 @@ impl Object {
             Self::Stream(s) => Ok(s.check()?),
             Self::Client(c) => {
                 filled("bearer", c.bearer_sha256.is_empty())?;
-                range("authority.rate_per_s", c.authority.rate_per_s, 1, 1_000_000)
+                hash(&c.bearer_sha256)?;
+                c.authority.check()
             }
             Self::Point(p) => {
                 filled("bearer", p.bearer_sha256.is_empty())?;
-                filled("aud", p.aud.is_empty())
+                hash(&p.bearer_sha256)?;
+                filled("aud", holds_nothing(&p.aud))
             }
-            Self::Operator(o) => filled("bearer", o.bearer_sha256.is_empty()),
+            Self::Operator(o) => {
+                filled("bearer", o.bearer_sha256.is_empty())?;
+                hash(&o.bearer_sha256)
+            }
             Self::Tenant(_) => Ok(()),
         }
     }

@@ -15,6 +15,37 @@ use super::alg::Alg;
 /// Smallest and largest RSA modulus, in bits. Above, one verification is a denial of service.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
+/// Members that make a key private or symmetric.
+const SECRET: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// What is wrong with an element that an operator wrote down himself; `None` also for what only is for other purposes or
+/// algorithms, as published sets hold it. Stricter than [`Key::parse`], which reads what others publish.
+pub fn fault(element: &Value) -> Option<&'static str> {
+    let Some(members) = element.as_object() else { return Some("is no JSON object") };
+    let kty = members.get("kty").and_then(Value::as_str);
+    if kty == Some("oct") || SECRET.iter().any(|name| members.contains_key(*name)) {
+        return Some("is a private or symmetric key; only public ones belong here");
+    }
+    if members.get("kid").is_some_and(|kid| kid.as_str().is_none_or(str::is_empty)) {
+        return Some("has a kid that is no text");
+    }
+    let ours = match kty {
+        Some("RSA") => true,
+        Some("EC") => is(members, "crv", "P-256"),
+        Some("OKP") => is(members, "crv", "Ed25519"),
+        Some(_) => false,
+        None => return Some("has no kty"),
+    };
+    let stated = members.get("alg").is_none_or(|alg| alg.as_str().and_then(Alg::from_name).is_some());
+    if !ours || !stated || !for_verifying(members) || Key::parse(element).is_some() {
+        return None;
+    }
+    if kty == Some("RSA") && rsa_modulus_bytes(members).is_none() {
+        return Some("is an RSA key that is malformed or has not 2048 to 8192 bits");
+    }
+    Some("is malformed, or for another algorithm than it says")
+}
+
 /// A public verification key; its verifiers are built once.
 #[derive(Debug)]
 pub struct Key {
@@ -27,8 +58,7 @@ impl Key {
     /// Reads one element of `keys`; `None` if it is no usable public signature key.
     pub fn parse(element: &Value) -> Option<Self> {
         let members = element.as_object()?;
-        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-        if private.iter().any(|name| members.contains_key(*name)) || !for_verifying(members) {
+        if SECRET.iter().any(|name| members.contains_key(*name)) || !for_verifying(members) {
             return None;
         }
         let kid = match members.get("kid") {
@@ -185,6 +215,23 @@ mod tests {
         ] {
             assert!(with(name, value.clone()).is_none(), "{name} {value}");
         }
+        let wrong = |name: &str, value: Value| {
+            let mut changed = base.clone();
+            changed[name] = value;
+            fault(&changed)
+        };
+        assert_eq!(fault(&base), None);
+        assert!(wrong("d", "AQAB".into()).unwrap().contains("private"));
+        assert!(wrong("kty", "oct".into()).unwrap().contains("symmetric"));
+        assert!(wrong("kty", Value::Null).unwrap().contains("kty"));
+        assert!(wrong("kid", 5.into()).unwrap().contains("kid"));
+        assert!(wrong("n", URL_SAFE_NO_PAD.encode([0xffu8; 128]).into()).unwrap().contains("2048"));
+        assert!(wrong("e", "".into()).unwrap().contains("malformed"));
+        assert!(wrong("alg", "ES256".into()).unwrap().contains("another algorithm"));
+        for (name, value) in [("use", "enc"), ("alg", "RSA-OAEP"), ("kty", "AKP")] {
+            assert_eq!(wrong(name, value.into()), None, "{name} {value}: passed over");
+        }
+        assert_eq!(fault(&"text".into()), Some("is no JSON object"));
         assert!(with("use", "sig".into()).is_some());
         let p384 = serde_json::json!({"kty":"EC","crv":"P-384","x":"AQAB","y":"AQAB"});
         assert!(Key::parse(&p384).is_none());

@@ -18,6 +18,47 @@ pub const KEYS_MAX: usize = 100;
 #[error("not a JSON Web Key Set")]
 pub struct NotAKeySet;
 
+/// Why a set that an operator wrote into the configuration is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSet {
+    /// No JWKS.
+    #[error("not a JSON Web Key Set: an object with the array `keys`")]
+    NotASet,
+    /// More than would be used.
+    #[error("more than {KEYS_MAX} keys")]
+    TooMany,
+    /// A key at fault, counted from 0.
+    #[error("keys[{0}] {1}")]
+    Key(usize, &'static str),
+    /// Nothing in it verifies.
+    #[error("no key that a signature can be checked with")]
+    NoneUsable,
+}
+
+/// Judges a set that an operator wrote down. What others publish is read with [`KeySet::parse`], which passes over what it
+/// cannot use.
+pub fn check(set: &Value) -> Result<(), BadSet> {
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(BadSet::NotASet)?;
+    if keys.len() > KEYS_MAX {
+        return Err(BadSet::TooMany);
+    }
+    let mut usable: Vec<Key> = vec![];
+    for (at, element) in keys.iter().enumerate() {
+        if let Some(what) = super::jwk::fault(element) {
+            return Err(BadSet::Key(at, what));
+        }
+        let Some(key) = Key::parse(element) else { continue };
+        let same = |other: &Key| {
+            other.kid() == key.kid() && Alg::ALL.iter().any(|alg| other.fits(*alg) && key.fits(*alg))
+        };
+        if key.kid().is_some() && usable.iter().any(same) {
+            return Err(BadSet::Key(at, "has the kid and the algorithm of another one"));
+        }
+        usable.push(key);
+    }
+    if usable.is_empty() { Err(BadSet::NoneUsable) } else { Ok(()) }
+}
+
 /// Why no key was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
@@ -133,6 +174,23 @@ mod tests {
         assert!(jwks(std::slice::from_ref(&a)).find(None, Alg::EdDSA).is_ok());
         assert_eq!(jwks(&[a.clone(), b]).find(None, Alg::EdDSA).unwrap_err(), Absent::SeveralFit);
         assert_eq!(jwks(&[a]).find(None, Alg::ES256).unwrap_err(), Absent::NoneFits);
+    }
+
+    #[test]
+    fn sets_that_an_operator_writes_down() {
+        let set = |keys: &[Value]| check(&serde_json::json!({ "keys": keys }));
+        let (good, other) = (public(Alg::ES256), public(Alg::RS256));
+        let enc = serde_json::json!({"kty":"RSA","n":"AQAB","e":"AQAB","use":"enc"});
+        let hmac = serde_json::json!({"kty":"oct","k":"AAAA","kid":"h"});
+        assert_eq!(set(&[good.clone(), enc.clone(), other]), Ok(()));
+        assert!(matches!(set(&[good.clone(), hmac]), Err(BadSet::Key(1, _))));
+        assert!(matches!(set(&[good.clone(), good.clone()]), Err(BadSet::Key(1, _))));
+        assert_eq!(set(&[]), Err(BadSet::NoneUsable));
+        assert_eq!(set(&[enc]), Err(BadSet::NoneUsable));
+        assert_eq!(set(&vec![good; KEYS_MAX + 1]), Err(BadSet::TooMany));
+        for bad in [serde_json::json!([]), serde_json::json!({"keys": {}}), serde_json::json!("x")] {
+            assert_eq!(check(&bad), Err(BadSet::NotASet));
+        }
     }
 
     #[test]

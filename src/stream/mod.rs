@@ -70,6 +70,9 @@ pub enum Error {
     /// Push without a place to push to, or poll with one.
     #[error("endpoint_url belongs to push, and only to push")]
     Endpoint,
+    /// A credential without a place to send it to.
+    #[error("an authorization header belongs to push, and only to push")]
+    Authorization,
     /// An algorithm that streams are not signed with.
     #[error("a stream is signed with RS256 or ES256")]
     Alg,
@@ -84,11 +87,14 @@ impl Stream {
         if self.aud.is_empty() || self.aud.iter().any(String::is_empty) {
             return Err(Error::NoAudience);
         }
-        if self.events_requested.is_empty() {
+        if self.events_requested.is_empty() || self.events_requested.iter().any(String::is_empty) {
             return Err(Error::NoEvents);
         }
         if self.endpoint_url.is_some() != (self.method == Method::Push) {
             return Err(Error::Endpoint);
+        }
+        if self.authorization_secret.is_some() && self.method != Method::Push {
+            return Err(Error::Authorization);
         }
         if !matches!(self.alg, Alg::RS256 | Alg::ES256) {
             return Err(Error::Alg);
@@ -145,7 +151,17 @@ mod tests {
             (Stream { stream_id: "../x".into(), ..stream() }, Error::Id),
             (Stream { aud: vec![], ..stream() }, Error::NoAudience),
             (Stream { events_requested: vec![], ..stream() }, Error::NoEvents),
+            (Stream { events_requested: vec!["u:1".into(), String::new()], ..stream() }, Error::NoEvents),
             (Stream { method: Method::Poll, ..stream() }, Error::Endpoint),
+            (
+                Stream {
+                    method: Method::Poll,
+                    endpoint_url: None,
+                    authorization_secret: Some("a".into()),
+                    ..stream()
+                },
+                Error::Authorization,
+            ),
             (Stream { alg: Alg::EdDSA, ..stream() }, Error::Alg),
         ];
         for (bad, want) in cases {

@@ -40,11 +40,11 @@ impl Spine {
                 );
                 if other { taken("iss") } else { Ok(()) }
             }
-            Object::Client(new) => {
-                let other = state.objects().any(
-                    |o| matches!(&o.object, Object::Client(c) if c.bearer_sha256 == new.bearer_sha256 && c.id != new.id),
-                );
-                if other { taken("bearer") } else { Ok(()) }
+            Object::Client(_) | Object::Operator(_) | Object::Point(_) => {
+                let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
+                let others = state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
+                // Who is who is told apart by the bearer.
+                if others.map(Object::bearer_sha256).any(|other| other == bearer) { taken("bearer") } else { Ok(()) }
             }
             _ => Ok(()),
         }
@@ -73,6 +73,9 @@ impl Spine {
         }
         match kind {
             ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
+            ObjectKind::Operator if state.objects().filter(|o| o.object.kind() == kind).count() == 1 => {
+                Err(Refused::Unfit("this is the last operator: nobody could make another one".into()))
+            }
             ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
                 Err(Refused::Unfit("a stream belongs to this client".into()))
             }
