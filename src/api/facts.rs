@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use super::{Api, public_tenant};
+use super::{Api, public_tenant, unread};
 use crate::hub::command::Done;
 use crate::hub::object::{Client, Strength};
 use crate::lineage::alias::Alias;
@@ -65,9 +64,7 @@ pub async fn post(
     let tenant = public_tenant(&tenant)?;
     let (parts, body) = request.into_parts();
     let client = may_tell(&api, &tenant, &parts.headers)?;
-    let body = to_bytes(body, api.sizes.fact)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the fact is too large"))?;
+    let body = unread::read(body, api.sizes.fact, api.sizes.timeout).await?;
     let fact = match facts.as_str() {
         "agents" => Fact::Agent(parse(&body)?),
         "runs" => Fact::Run(parse(&body)?),

@@ -3,7 +3,7 @@
 //! Two listeners (DESIGN, Doors): the public one under `/t/{tenant}`, the admin one on loopback. A handler extracts,
 //! authorises, makes one domain call, maps the result. Nothing here decides anything.
 //!
-//! - [`serve`]: the accept loop, its limits, its end
+//! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
 //! - [`admin`], [`objects`]: what operators call
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
@@ -15,6 +15,7 @@ pub mod problem;
 pub mod public;
 pub mod push_error;
 pub mod serve;
+pub mod unread;
 
 use std::sync::Arc;
 
@@ -31,10 +32,10 @@ use crate::tenant::TenantId;
 use crate::transmitter::poll::Poll;
 use problem::Problem;
 
-/// Sizes of request bodies, in bytes.
+/// How long and how slow request bodies may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// A SET.
+    /// A SET, in bytes.
     pub set: usize,
     /// A fact.
     pub fact: usize,
@@ -42,6 +43,8 @@ pub struct Sizes {
     pub poll: usize,
     /// An admin request.
     pub admin: usize,
+    /// How long a whole body may take.
+    pub timeout: std::time::Duration,
 }
 
 /// What the handlers need.

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, facts, public_tenant};
+use super::{Api, facts, public_tenant, unread};
 use crate::gate::nginx::nobodys_door;
-use crate::receiver::push::Pushed;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
 
@@ -35,20 +34,10 @@ async fn push(
 ) -> Response {
     let Ok(tenant) = public_tenant(&tenant) else { return StatusCode::NOT_FOUND.into_response() };
     let (parts, body) = request.into_parts();
-    match to_bytes(body, api.sizes.set).await {
-        Ok(body) => api.door.receive(&tenant, &upstream, &parts.headers, &body).await.into_response(),
-        Err(_) => {
-            // Larger than the limit, or the peer went away; either way nothing was taken.
-            api.operations.note(
-                tenant.as_str(),
-                "set_rejected",
-                &upstream,
-                "larger than the limit",
-                api.sizes.set,
-            );
-            Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE).into_response()
-        }
-    }
+    // Read to its end before anything is judged: an answer in the middle of a body gets lost at many senders.
+    let body = unread::read(body, api.sizes.set, api.sizes.timeout).await;
+    let body = body.as_ref().map(|b| &b[..]).map_err(|unread| unread.status());
+    api.door.receive(&tenant, &upstream, &parts.headers, body).await.into_response()
 }
 
 async fn poll(
@@ -65,9 +54,7 @@ async fn poll(
     if stream.is_none_or(|stream| stream.client != client.id) {
         return Err(Problem::not_found());
     }
-    let body = to_bytes(body, api.sizes.poll)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"))?;
+    let body = unread::read(body, api.sizes.poll, api.sizes.timeout).await?;
     let request = PollRequest::parse(&body).map_err(|bad| Problem::bad_request(bad.to_string()))?;
     match api.poll.poll(&tenant, &stream_id, request).await {
         PollAnswer::Sets(json) => Ok(json_response(json)),

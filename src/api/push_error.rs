@@ -11,7 +11,12 @@ impl IntoResponse for Pushed {
         let mut response = Response::new(Body::empty());
         match self {
             Self::Accepted => *response.status_mut() = StatusCode::ACCEPTED,
-            Self::Status(status) => *response.status_mut() = status,
+            Self::Status(status) => {
+                *response.status_mut() = status;
+                if status == StatusCode::REQUEST_TIMEOUT {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+            }
             Self::Later(status, seconds) => {
                 *response.status_mut() = status;
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -218,6 +218,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             fact: config.limits.facts_bytes,
             poll: config.limits.poll_bytes,
             admin: config.limits.admin_bytes,
+            timeout: Duration::from_millis(config.limits.body_read_timeout_ms),
         },
     });
     let projection = projections::start(

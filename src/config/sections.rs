@@ -49,6 +49,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Longest wait for a request's head (ms).
     pub header_read_timeout_ms: u64,
+    /// Longest wait for a request's whole body (ms).
+    pub body_read_timeout_ms: u64,
     /// Nodes that one walk visits.
     pub walk_nodes: usize,
     /// Edges that one walk goes deep.

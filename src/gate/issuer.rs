@@ -64,11 +64,12 @@ impl Issuer {
 
     /// Its keys, as they are to be used now. Goes out only when the copy is missing or old.
     pub async fn keys(&self) -> Result<Arc<KeySet>, Refusal> {
-        self.keys.keys().await.map_err(|_| Refusal::KeysUnavailable)
+        self.keys.keys().await.map(|p| p.keys().clone()).map_err(|_| Refusal::KeysUnavailable)
     }
 
-    /// Its keys after one fresh look for an unknown `kid`, if the pause allows it.
-    pub async fn keys_again(&self) -> Result<Arc<KeySet>, Refusal> {
-        self.keys.refetch_for_unknown_kid().await.map_err(|_| Refusal::KeysUnavailable)
+    /// Its keys after one fresh look for a `kid` that `seen` does not hold, if the pause allows it.
+    pub async fn keys_again(&self, seen: &Arc<KeySet>) -> Result<Arc<KeySet>, Refusal> {
+        let again = self.keys.refetch_for_unknown_kid(seen).await;
+        again.map(|p| p.keys().clone()).map_err(|_| Refusal::KeysUnavailable)
     }
 }

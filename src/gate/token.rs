@@ -47,7 +47,7 @@ pub async fn verify(compact: &[u8], bytes_max: usize, issuers: &Issuers) -> Resu
     let mut keys = issuer.keys().await?;
     let payload = match parsed.verify(&keys, algs) {
         Err(compact::Error::UnknownKid) => {
-            keys = issuer.keys_again().await?;
+            keys = issuer.keys_again(&keys).await?;
             Compact::parse(compact, bytes_max)?.verify(&keys, algs)
         }
         first => first,

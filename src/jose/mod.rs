@@ -9,6 +9,7 @@ pub mod alg;
 pub mod compact;
 pub mod jwk;
 pub mod keyset;
+pub mod published;
 pub mod remote;
 pub mod sign;
 pub mod strict;

@@ -4,14 +4,16 @@
 //! unknown, one fetch at a time per source. A copy that cannot be renewed serves until the hard age, then
 //! nothing verifies. The URL comes from configuration, never from a token.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use super::keyset::KeySet;
+pub use super::published::Published;
 use crate::clock::SharedClock;
 use crate::egress::Egress;
 
@@ -51,30 +53,32 @@ impl Default for Config {
 /// There are no keys to verify with, for now.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The source cannot be read and no copy is young enough. Transient.
+    /// The source cannot be read: no copy is young enough, or nobody can say whether a `kid` is new. Transient.
     #[error("the issuer's keys are not available")]
-    Unavailable,
+    Unavailable {
+        /// After this long (s) the source may be asked again.
+        retry_after_s: u64,
+    },
     /// The inline set is no JWKS. The operator's fault.
     #[error("the inline key set is not a JWKS")]
     Inline,
 }
 
 struct Copy {
-    keys: Arc<KeySet>,
-    text: Arc<str>,
+    published: Arc<Published>,
     fetched_ms: i64,
 }
 
-/// When the source was last asked, in `boot_ms`.
+/// When the source was last asked, in `boot_ms`. Never locked across a wait.
 #[derive(Default)]
 struct Asked {
+    /// When the last fetch failed, unless one came through since.
     failed_ms: Option<i64>,
     unknown_kid_ms: Option<i64>,
-    untold: Option<Arc<str>>,
 }
 
-/// The keys of one source.
-pub struct RemoteKeys {
+/// What one fetch needs and changes.
+struct Source {
     url: Option<String>,
     config: Config,
     egress: Arc<Egress>,
@@ -83,9 +87,33 @@ pub struct RemoteKeys {
     asked: Mutex<Asked>,
 }
 
+/// A fetch that any number of callers wait for; whether it brought a key set.
+type Fetch = Shared<BoxFuture<'static, bool>>;
+
+/// The fetch under way, and whether somebody drives it: a caller may go away in the middle, and the next one
+/// goes on with it. So who connects and hangs up neither spoils a fetch nor causes another.
+struct UnderWay {
+    fetch: Fetch,
+    driver: Weak<()>,
+}
+
+/// A caller's part in a fetch.
+enum Part {
+    /// It drives, as long as it holds the token.
+    Driving(Fetch, Arc<()>),
+    /// Another one does.
+    Waiting(Fetch),
+}
+
+/// The keys of one source.
+pub struct RemoteKeys {
+    source: Arc<Source>,
+    under_way: Mutex<Option<UnderWay>>,
+}
+
 impl std::fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteKeys").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("RemoteKeys").field("url", &self.source.url).finish_non_exhaustive()
     }
 }
 
@@ -97,67 +125,96 @@ impl RemoteKeys {
         egress: Arc<Egress>,
         clock: SharedClock,
     ) -> Result<Self, Error> {
-        let (url, copy, untold) = match source {
-            JwksSource::Url(url) => (Some(url.clone()), None, None),
+        let (url, copy) = match source {
+            JwksSource::Url(url) => (Some(url.clone()), None),
             JwksSource::Inline(value) => {
-                let text: Arc<str> = value.to_string().into();
-                let keys = Arc::new(KeySet::parse(text.as_bytes()).map_err(|_| Error::Inline)?);
-                (None, Some(Arc::new(Copy { keys, text: text.clone(), fetched_ms: 0 })), Some(text))
+                let published = Published::new(&value.to_string()).ok_or(Error::Inline)?;
+                (None, Some(Arc::new(Copy { published: Arc::new(published), fetched_ms: 0 })))
             }
         };
-        let asked = Mutex::new(Asked { untold, ..Asked::default() });
-        Ok(Self { url, config, egress, clock, copy: ArcSwapOption::new(copy), asked })
+        let (copy, asked) = (ArcSwapOption::new(copy), Mutex::default());
+        let source = Arc::new(Source { url, config, egress, clock, copy, asked });
+        Ok(Self { source, under_way: Mutex::default() })
     }
 
     /// The keys to verify with now. Fetches if the copy is missing or old; while one caller fetches, the
     /// others are served the old copy.
-    pub async fn keys(&self) -> Result<Arc<KeySet>, Error> {
-        let usable = self.usable();
-        if let (Some(copy), true) = (&usable, self.is_fresh()) {
-            return Ok(copy.keys.clone());
+    pub async fn keys(&self) -> Result<Arc<Published>, Error> {
+        let source = &self.source;
+        let usable = source.usable();
+        if let (Some(published), true) = (&usable, source.is_fresh()) {
+            return Ok(published.clone());
         }
-        let mut asked = match (self.asked.try_lock(), usable) {
-            (Ok(asked), _) => asked,
-            (Err(_), Some(copy)) => return Ok(copy.keys.clone()),
-            (Err(_), None) => self.asked.lock().await,
+        // Another caller may have fetched since this one looked.
+        let due = |asked: &mut Asked, now_ms| {
+            !source.is_fresh() && !within(asked.failed_ms, source.config.retry_pause_s, now_ms)
         };
-        // Another caller may have fetched while this one waited.
-        if !self.is_fresh() && !within(asked.failed_ms, self.config.retry_pause_s, self.clock.boot_ms()) {
-            self.fetch(&mut asked).await;
+        match (self.take_part(due), usable) {
+            (Some(Part::Waiting(_)), Some(published)) => return Ok(published),
+            (Some(Part::Waiting(fetch)), None) => drop(fetch.await),
+            (Some(Part::Driving(fetch, _token)), _) => drop(fetch.await),
+            (None, _) => {}
         }
-        drop(asked);
-        self.usable().map(|copy| copy.keys.clone()).ok_or(Error::Unavailable)
+        source.usable().ok_or_else(|| source.unavailable())
     }
 
-    /// A token named a `kid` that `keys()` did not hold: looks again, at most once per pause. What comes
-    /// back may be the same keys as before.
-    pub async fn refetch_for_unknown_kid(&self) -> Result<Arc<KeySet>, Error> {
-        let before = self.copy.load_full().map(|copy| copy.fetched_ms);
-        let mut asked = self.asked.lock().await;
-        let now_ms = self.clock.boot_ms();
-        let renewed = self.copy.load_full().map(|copy| copy.fetched_ms) != before;
-        if self.url.is_some()
-            && !renewed
-            && !within(asked.unknown_kid_ms, self.config.unknown_kid_pause_s, now_ms)
-        {
-            asked.unknown_kid_ms = Some(now_ms);
-            self.fetch(&mut asked).await;
+    /// A token named a `kid` that `seen` does not hold: looks again, at most once per pause. What comes back may
+    /// be the same keys as before; an error says that nobody could tell.
+    pub async fn refetch_for_unknown_kid(&self, seen: &Arc<KeySet>) -> Result<Arc<Published>, Error> {
+        let source = &self.source;
+        let now = || source.usable().ok_or_else(|| source.unavailable());
+        if source.url.is_none() || source.usable().is_some_and(|newer| !Arc::ptr_eq(newer.keys(), seen)) {
+            return now();
         }
-        drop(asked);
-        self.usable().map(|copy| copy.keys.clone()).ok_or(Error::Unavailable)
+        let due = |asked: &mut Asked, now_ms| {
+            let looked = within(asked.unknown_kid_ms, source.config.unknown_kid_pause_s, now_ms);
+            if !looked {
+                asked.unknown_kid_ms = Some(now_ms);
+            }
+            !looked
+        };
+        let came = match self.take_part(due) {
+            Some(Part::Driving(fetch, _token)) => fetch.await,
+            Some(Part::Waiting(fetch)) => fetch.await,
+            // Looked a moment ago: what that found still counts.
+            None => source.asked().failed_ms.is_none(),
+        };
+        if came { now() } else { Err(source.unavailable()) }
     }
 
-    /// The text of a key set that was not told before: evidence of what the issuer published. Each new
-    /// text comes out once; what changes twice between two calls shows only its last form.
-    pub async fn take_new_text(&self) -> Option<Arc<str>> {
-        self.asked.lock().await.untold.take()
+    /// Joins the fetch under way, or begins one where it is `due`.
+    fn take_part(&self, due: impl FnOnce(&mut Asked, i64) -> bool) -> Option<Part> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = under_way.as_mut().filter(|r| r.fetch.peek().is_none()) {
+            let fetch = running.fetch.clone();
+            if running.driver.strong_count() > 0 {
+                return Some(Part::Waiting(fetch));
+            }
+            let token = Arc::new(());
+            running.driver = Arc::downgrade(&token);
+            return Some(Part::Driving(fetch, token));
+        }
+        if !due(&mut self.source.asked(), self.source.clock.boot_ms()) {
+            return None;
+        }
+        let source = self.source.clone();
+        let fetch = async move { source.fetch().await }.boxed().shared();
+        let token = Arc::new(());
+        *under_way = Some(UnderWay { fetch: fetch.clone(), driver: Arc::downgrade(&token) });
+        Some(Part::Driving(fetch, token))
+    }
+}
+
+impl Source {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The copy, unless it is beyond the hard age. An inline set has no age.
-    fn usable(&self) -> Option<Arc<Copy>> {
+    fn usable(&self) -> Option<Arc<Published>> {
         let copy = self.copy.load_full()?;
         let old = !within(Some(copy.fetched_ms), self.config.hard_age_s, self.clock.boot_ms());
-        if self.url.is_some() && old { None } else { Some(copy) }
+        if self.url.is_some() && old { None } else { Some(copy.published.clone()) }
     }
 
     fn is_fresh(&self) -> bool {
@@ -165,23 +222,38 @@ impl RemoteKeys {
         self.url.is_none() || within(Some(copy.fetched_ms), self.config.fresh_s, self.clock.boot_ms())
     }
 
+    /// When the source may be asked again, at the earliest.
+    fn unavailable(&self) -> Error {
+        let (now_ms, asked) = (self.clock.boot_ms(), self.asked());
+        let left_ms = |then: Option<i64>, span_s: u32| {
+            let until =
+                then.map_or(now_ms, |then| then.saturating_add(i64::from(span_s).saturating_mul(1000)));
+            u64::try_from(until.saturating_sub(now_ms)).unwrap_or(0)
+        };
+        let failed = left_ms(asked.failed_ms, self.config.retry_pause_s);
+        // With a copy at hand only an unknown `kid` brings a caller here.
+        let kid = left_ms(asked.unknown_kid_ms, self.config.unknown_kid_pause_s);
+        let ms = if self.usable().is_some() { failed.max(kid) } else { failed };
+        Error::Unavailable { retry_after_s: ms.div_ceil(1000).max(1) }
+    }
+
     /// Asks the source. A failure of any kind, an empty set included, leaves the copy as it was.
-    async fn fetch(&self, asked: &mut Asked) {
-        let Some(url) = &self.url else { return };
-        // Counted as failed until it has not: a caller that gives up in between counts too.
-        asked.failed_ms = Some(self.clock.boot_ms());
-        let Some(text) = self.body(url).await else { return };
-        let Ok(keys) = KeySet::parse(text.as_bytes()) else { return };
-        if keys.is_empty() {
-            return;
-        }
-        asked.failed_ms = None;
-        let text: Arc<str> = text.into();
-        if self.copy.load_full().is_none_or(|old| old.text != text) {
-            asked.untold = Some(text.clone());
-        }
+    async fn fetch(&self) -> bool {
+        let text = match &self.url {
+            Some(url) => self.body(url).await,
+            None => None,
+        };
+        let published = text.as_deref().and_then(Published::new).filter(|p| !p.keys().is_empty());
         let fetched_ms = self.clock.boot_ms();
-        self.copy.store(Some(Arc::new(Copy { keys: Arc::new(keys), text, fetched_ms })));
+        let came = published.is_some();
+        if let Some(new) = published {
+            // The same text stays the same set: what was verified under it need not be verified again.
+            let old = self.copy.load_full().map(|copy| copy.published.clone());
+            let published = old.filter(|old| old.is_like(&new)).unwrap_or_else(|| Arc::new(new));
+            self.copy.store(Some(Arc::new(Copy { published, fetched_ms })));
+        }
+        self.asked().failed_ms = (!came).then_some(fetched_ms);
+        came
     }
 
     async fn body(&self, url: &str) -> Option<String> {

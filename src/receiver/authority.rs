@@ -19,6 +19,13 @@ pub fn allows_names<'a>(authority: &Authority, mut names: impl Iterator<Item = &
     names.all(|alias| authority.namespaces.iter().any(|n| covers(n, alias)))
 }
 
+/// Whether a SET's subject lies within. One without any name that could be looked at lies beyond, unless every
+/// namespace is allowed.
+pub fn allows_subject(authority: &Authority, names: &[Alias]) -> bool {
+    let all = authority.namespaces.iter().any(|n| n == "*");
+    all || (!names.is_empty() && allows_names(authority, names.iter()))
+}
+
 fn covers(namespace: &str, alias: &Alias) -> bool {
     if !alias.iss.is_empty() {
         return alias.iss == namespace;
@@ -28,8 +35,17 @@ fn covers(namespace: &str, alias: &Alias) -> bool {
             alias.kind == "email"
                 && alias.value.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case(domain))
         }
-        None => alias.kind != "email" && alias.value.starts_with(namespace),
+        None => alias.kind != "email" && begins(&alias.value, namespace),
     }
+}
+
+/// Whether `value` begins with a namespace. Where that is a URL, not in the middle of a host or of a part of the path:
+/// `https://idp.example` does not cover `https://idp.example.attacker.example`.
+fn begins(value: &str, namespace: &str) -> bool {
+    let Some(rest) = value.strip_prefix(namespace) else { return false };
+    let whole =
+        rest.is_empty() || rest.starts_with(['/', '?', '#']) || namespace.ends_with(['/', '?', '#', '=']);
+    !namespace.is_empty() && (whole || !namespace.contains("://"))
 }
 
 #[cfg(test)]
@@ -45,7 +61,10 @@ mod tests {
         let sub = Alias::new("iss_sub", "https://a", "u");
         let mail = Alias::new("email", "", "u@a.example");
         let spiffe = Alias::new("spiffe", "", "spiffe://a/x");
-        let cases: [(&[&str], &Alias, bool); 9] = [
+        let uri = |value: &str| Alias::new("uri", "", value);
+        let (own, under, evil) = (uri("https://a"), uri("https://a/x"), uri("https://a.evil/x"));
+        let phone = Alias::new("phone_number", "", "+4930123");
+        let cases: [(&[&str], &Alias, bool); 16] = [
             (&["*"], &sub, true),
             (&["https://a"], &sub, true),
             (&["https://"], &sub, false),
@@ -55,10 +74,19 @@ mod tests {
             (&["spiffe://a/"], &spiffe, true),
             (&["spiffe://b/"], &spiffe, false),
             (&[], &sub, false),
+            (&["https://a"], &own, true),
+            (&["https://a"], &under, true),
+            (&["https://a"], &evil, false),
+            (&["https://a/"], &under, true),
+            (&["+49"], &phone, true),
+            (&[""], &phone, false),
+            (&[""], &sub, false),
         ];
         for (namespaces, alias, want) in cases {
             assert_eq!(allows_names(&of(namespaces), [alias].into_iter()), want, "{namespaces:?} {alias:?}");
         }
+        assert!(!allows_subject(&of(&["https://a"]), &[]), "nothing to look at");
+        assert!(allows_subject(&of(&["*"]), &[]));
         let both = [sub, mail];
         assert!(!allows_names(&of(&["https://a"]), both.iter()));
         assert!(allows_names(&of(&["https://a", "@A.EXAMPLE"]), both.iter()));

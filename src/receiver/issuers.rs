@@ -1,4 +1,5 @@
-//! Upstreams' keys, parsed once and kept; a key set seen for the first time becomes evidence in the journal.
+//! Upstreams' keys, parsed once and kept; a key set becomes evidence in the journal when a SET was
+//! verified with it for the first time, not when it arrives: who cannot sign writes nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,7 +9,7 @@ use crate::egress::Egress;
 use crate::hub::entry::IssuerKeys;
 use crate::hub::object::Upstream;
 use crate::hub::sequencer::Hub;
-use crate::jose::remote::{Config, Error, JwksSource, RemoteKeys};
+use crate::jose::remote::{Config, Error, JwksSource, Published, RemoteKeys};
 use crate::tenant::TenantId;
 
 type Kept = HashMap<(TenantId, String), (JwksSource, Arc<RemoteKeys>)>;
@@ -49,12 +50,15 @@ impl Issuers {
         Ok(keys)
     }
 
-    /// Journals a key set that was not seen before: a SET can be verified again later with it.
-    pub async fn keep_evidence(&self, hub: &Hub, tenant: &TenantId, upstream: &str, keys: &RemoteKeys) {
-        let Some(jwks) = keys.take_new_text().await else { return };
-        let evidence = IssuerKeys { upstream: upstream.into(), jwks: jwks.to_string() };
-        if let Err(error) = hub.keys(tenant, evidence).await {
-            tracing::warn!(%tenant, upstream, %error, "an issuer's keys could not be kept as evidence");
+    /// Journals a key set that a SET was verified with, once: it can be verified again later.
+    pub async fn keep_evidence(&self, hub: &Hub, tenant: &TenantId, upstream: &str, published: &Published) {
+        let Some(jwks) = published.not_kept() else { return };
+        let evidence = IssuerKeys { upstream: upstream.into(), jwks: jwks.into() };
+        match hub.keys(tenant, evidence).await {
+            Ok(_) => published.mark_kept(),
+            Err(error) => {
+                tracing::warn!(%tenant, upstream, %error, "an issuer's keys could not be kept as evidence");
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::hub::object::Upstream;
 use crate::hub::sequencer::Hub;
 use crate::hub::view::Views;
 use crate::jose::keyset::KeySet;
+use crate::jose::remote;
 use crate::keys::Keys;
 use crate::lineage::alias::Alias;
 use crate::operations::Operations;
@@ -24,7 +25,7 @@ use crate::receiver::issuers::Issuers;
 use crate::receiver::metrics::Metrics;
 use crate::revocation::key::{KeyHash, SubjectKey};
 use crate::set::reject::{ErrCode, Reject};
-use crate::set::verify::{Policy, VerifiedSet, verify};
+use crate::set::verify::{CLOCK_TOLERANCE_S_MAX, Policy, VerifiedSet, verify};
 use crate::tenant::TenantId;
 
 /// What the door answers.
@@ -34,7 +35,7 @@ pub enum Pushed {
     Accepted,
     /// 400 with `err` and `description`.
     Rejected(ErrCode, &'static str),
-    /// A plain HTTP status: 404, 413, 415.
+    /// A plain HTTP status: 404, 408, 413, 415.
     Status(StatusCode),
     /// 429 or 503 with `Retry-After` (s).
     Later(StatusCode, u64),
@@ -65,9 +66,16 @@ pub struct Door {
 }
 
 impl Door {
-    /// Receives one request.
-    pub async fn receive(&self, tenant: &TenantId, id: &str, headers: &HeaderMap, body: &[u8]) -> Pushed {
+    /// Receives one request; `body` is the status to answer with where it could not be read.
+    pub async fn receive(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        headers: &HeaderMap,
+        body: Result<&[u8], StatusCode>,
+    ) -> Pushed {
         let known = self.views.of(tenant).and_then(|view| view.upstreams.get(id).cloned());
+        // No row and no label: whoever calls could make up any number of names.
         let Some(upstream) = known else { return Pushed::Status(StatusCode::NOT_FOUND) };
         let answer = self.judge(tenant, &upstream, headers, body).await;
         self.metrics.received(tenant, id, outcome(&answer));
@@ -76,7 +84,7 @@ impl Door {
             Pushed::Rejected(err, description) => format!("{}: {description}", err.as_str()),
             Pushed::Status(status) | Pushed::Later(status, _) => format!("answered {status}"),
         };
-        self.operations.note(tenant.as_str(), "set_rejected", id, &what, body.len());
+        self.operations.note(tenant.as_str(), "set_rejected", id, &what, body.map_or(0, <[u8]>::len));
         answer
     }
 
@@ -85,7 +93,7 @@ impl Door {
         tenant: &TenantId,
         upstream: &Arc<Upstream>,
         headers: &HeaderMap,
-        body: &[u8],
+        body: Result<&[u8], StatusCode>,
     ) -> Pushed {
         if let Some(hash) = &upstream.bearer_sha256 {
             let bearer = auth::bearer(headers).ok();
@@ -100,9 +108,11 @@ impl Door {
         if !is_secevent(headers) {
             return Pushed::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        if body.len() > self.max_bytes {
-            return Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE);
-        }
+        let body = match body {
+            Ok(body) if body.len() <= self.max_bytes => body,
+            Ok(_) => return Pushed::Status(StatusCode::PAYLOAD_TOO_LARGE),
+            Err(status) => return Pushed::Status(status),
+        };
         let set = match self.verify(tenant, upstream, body).await {
             Ok(set) => set,
             Err(pushed) => return pushed,
@@ -123,27 +133,25 @@ impl Door {
         Pushed::Rejected(ErrCode::AuthenticationFailed, "the transmitter could not be authenticated")
     }
 
-    /// Verifies with the keys at hand, and once more with fresh ones where the `kid` is unknown.
+    /// Verifies with the keys at hand, and once more with fresh ones where the `kid` is unknown. Where nobody could
+    /// tell whether it is new, the sender tries again: 400 would make it give the SET up.
     async fn verify(
         &self,
         tenant: &TenantId,
         upstream: &Upstream,
         body: &[u8],
     ) -> Result<VerifiedSet, Pushed> {
-        let later = |_| Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 5);
         let remote = self.issuers.of(tenant, upstream).map_err(later)?;
-        let keys = remote.keys().await.map_err(later)?;
-        self.issuers.keep_evidence(&self.hub, tenant, &upstream.id, &remote).await;
-        let reject = match self.verify_with(upstream, body, &keys) {
-            Ok(set) => return Ok(set),
-            Err(reject) => reject,
-        };
-        if !reject.retry_with_fresh_keys {
-            return Err(rejected(&reject));
+        let mut published = remote.keys().await.map_err(later)?;
+        let mut verified = self.verify_with(upstream, body, published.keys());
+        if verified.as_ref().is_err_and(|reject| reject.retry_with_fresh_keys) {
+            let seen = published.keys();
+            published = remote.refetch_for_unknown_kid(seen).await.map_err(later)?;
+            verified = self.verify_with(upstream, body, published.keys());
         }
-        let fresh = remote.refetch_for_unknown_kid().await.map_err(later)?;
-        self.issuers.keep_evidence(&self.hub, tenant, &upstream.id, &remote).await;
-        self.verify_with(upstream, body, &fresh).map_err(|reject| rejected(&reject))
+        let set = verified.map_err(|reject| Pushed::Rejected(reject.err, reject.description))?;
+        self.issuers.keep_evidence(&self.hub, tenant, &upstream.id, &published).await;
+        Ok(set)
     }
 
     fn verify_with(&self, upstream: &Upstream, body: &[u8], keys: &KeySet) -> Result<VerifiedSet, Reject> {
@@ -153,7 +161,8 @@ impl Door {
             algs: &upstream.algs,
             dialect: upstream.dialect,
             own_issuer_prefix: &self.own_issuer_prefix,
-            clock_tolerance_s: 300,
+            // One bound for all: an upstream's own tolerance is for how far its watermarks reach (LIMITS.md).
+            clock_tolerance_s: CLOCK_TOLERANCE_S_MAX,
             now_s: self.clock.wall_ms() / 1000,
             max_bytes: self.max_bytes,
         };
@@ -194,8 +203,14 @@ impl Door {
     }
 }
 
-fn rejected(reject: &Reject) -> Pushed {
-    Pushed::Rejected(reject.err, reject.description)
+/// The issuer's keys cannot be had now.
+fn later(error: remote::Error) -> Pushed {
+    let retry_after_s = match error {
+        remote::Error::Unavailable { retry_after_s } => retry_after_s,
+        // Only an object of an older release: one that is put now is checked.
+        remote::Error::Inline => 60,
+    };
+    Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, retry_after_s)
 }
 
 fn outcome(answer: &Pushed) -> &'static str {
@@ -220,7 +235,7 @@ fn draft(upstream: &Upstream, set: &VerifiedSet, key: &SubjectKey) -> Option<Set
     let claims = set.claims();
     let names: Vec<Alias> = crate::lineage::subject::names_in(&claims.sub_id, &claims.iss);
     let within = authority::allows_type(&upstream.authority, &claims.event.uri)
-        && authority::allows_names(&upstream.authority, names.iter());
+        && authority::allows_subject(&upstream.authority, &names);
     let route = match () {
         () if claims.event.event_type.is_control() => Route::Control,
         () if within => Route::Forward,
