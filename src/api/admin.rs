@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::body::to_bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -15,11 +14,14 @@ use super::Api;
 use super::facts::Receipt;
 use super::objects;
 use super::problem::Problem;
+use super::unread;
 use crate::auth;
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::entry::{Act, Named};
+use crate::jose::exact;
 use crate::lineage::alias::Alias;
+use crate::revocation::key::{KILLABLE, kinds_of};
 use crate::tenant::{EntryId, TenantId};
 
 /// Longest reason of a kill or lift, in bytes.
@@ -192,19 +194,20 @@ async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Js
     let (parts, body) = request.into_parts();
     let by = operator(api, &parts.headers)?;
     let tenant = tenant_of(tenant)?;
-    let body = to_bytes(body, api.sizes.admin)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"))?;
-    let asked: ActRequest = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let asked: ActRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let target = asked.target.checked().map_err(|e| Problem::bad_request(format!("target: {e}")))?;
     if asked.reason.trim().is_empty() || asked.reason.len() > REASON_MAX {
         return Err(Problem::bad_request("a reason of 1 to 1000 characters is needed"));
     }
-    if crate::revocation::key::kinds_of(&target).is_empty() {
-        return Err(Problem::bad_request("nothing of this kind can be killed"));
-    }
     if api.views.of(&tenant).is_none() {
         return Err(Problem::not_found());
+    }
+    if !can_be_killed(api, &tenant, &target).await? {
+        let kinds = KILLABLE.join(", ");
+        return Err(Problem::bad_request(format!(
+            "target: kind must be one of {kinds}, or one that is in use here"
+        )));
     }
     let key = api.keys.tenant(&tenant).map_err(|_| {
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the tenant's keys cannot be read", 5)
@@ -213,6 +216,24 @@ async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Js
     tracing::warn!(%tenant, by, kill, kind = target.alias.kind, value = target.alias.value, "operator's act");
     let done = api.hub.act(&tenant, kill, Act { by, target, reason: asked.reason }).await?;
     Ok(Json(done.into()))
+}
+
+/// Whether a token or a known principal may carry a name of this kind. A mistyped kind would be a kill that stops nobody
+/// and looks as if it had.
+async fn can_be_killed(api: &Api, tenant: &TenantId, target: &Alias) -> Result<bool, Problem> {
+    if kinds_of(target).is_empty() {
+        return Ok(false);
+    }
+    let kind = target.kind.as_str();
+    let claimed = |view: &crate::hub::view::View| {
+        view.token_issuers.iter().any(|issuer| issuer.alias_claims.iter().any(|claim| claim == kind))
+    };
+    if KILLABLE.contains(&kind) || api.views.of(tenant).is_some_and(|view| claimed(&view)) {
+        return Ok(true);
+    }
+    let (tenant, target) = (tenant.clone(), target.clone());
+    let known = api.hub.look(move |spine| spine.state(&tenant)?.graph().find(&target));
+    Ok(known.await?.is_some())
 }
 
 async fn dead_letters(

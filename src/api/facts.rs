@@ -106,8 +106,7 @@ fn may_tell(api: &Api, tenant: &TenantId, headers: &HeaderMap) -> Result<Arc<Cli
 
 /// A struct's members may not come twice, and depth is bounded, so that a fact means one thing to everybody.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    crate::jose::strict::Object::parse(body).map_err(|e| Problem::bad_request(e.to_string()))?;
-    serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))
+    crate::jose::exact::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))
 }
 
 async fn tell(

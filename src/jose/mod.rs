@@ -7,6 +7,7 @@
 
 pub mod alg;
 pub mod compact;
+pub mod exact;
 pub mod jwk;
 pub mod keyset;
 pub mod published;

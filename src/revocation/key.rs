@@ -61,6 +61,28 @@ impl Kind {
     }
 }
 
+/// The kinds of names by which an operator can stop somebody: those that subjects, facts and tokens use. Claims that a
+/// token issuer names in `alias_claims` and whatever else facts used come on top.
+pub const KILLABLE: [&str; 17] = [
+    "agent",
+    "run",
+    "session",
+    "iss_sub",
+    "email",
+    "phone_number",
+    "client",
+    "jti",
+    "workload",
+    "spiffe",
+    "tool",
+    "cnf",
+    "account",
+    "opaque",
+    "did",
+    "uri",
+    "saml_assertion_id",
+];
+
 /// The kinds of keys under which a token may carry `alias`, in a fixed order (the order of the hashes
 /// that entries carry: part of released formats).
 pub fn kinds_of(alias: &Alias) -> &'static [Kind] {

@@ -30,8 +30,8 @@ pub struct PollRequest {
 /// Why a request is refused with 400: the peer's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Bad {
-    /// Not JSON, or not an object; an empty body is not one either.
-    #[error("the body must be a JSON object")]
+    /// Not JSON, or not an object; an empty body is not one either. Or not unambiguous.
+    #[error("the body must be a JSON object, no member twice, not nested too deep")]
     Body,
     /// Not an integer ≥ 0.
     #[error("maxEvents must be an integer of at least 0")]
@@ -50,6 +50,7 @@ pub enum Bad {
 impl PollRequest {
     /// Reads the body of a poll. How long it may be is the caller's limit.
     pub fn parse(body: &[u8]) -> Result<Self, Bad> {
+        crate::jose::strict::check(body).map_err(|_| Bad::Body)?;
         let members: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Bad::Body)?;
         let mut request = Self::default();
         for (name, value) in members {
@@ -128,6 +129,8 @@ mod tests {
             ("[]", Bad::Body),
             ("null", Bad::Body),
             ("{", Bad::Body),
+            (r#"{"ack":["a"],"ack":["b"]}"#, Bad::Body),
+            (r#"{"setErrs":{"a":{"err":"x"},"a":{"err":"y"}}}"#, Bad::Body),
             (r#"{"maxEvents":-1}"#, Bad::MaxEvents),
             (r#"{"maxEvents":1.5}"#, Bad::MaxEvents),
             (r#"{"maxEvents":"1"}"#, Bad::MaxEvents),
