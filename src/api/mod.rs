@@ -5,7 +5,7 @@
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
-//! - [`admin`], [`objects`]: what operators call
+//! - [`admin`], [`objects`] (with `secret`): what operators call
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
@@ -14,6 +14,7 @@ pub mod objects;
 pub mod problem;
 pub mod public;
 pub mod push_error;
+mod secret;
 pub mod serve;
 pub mod unread;
 
@@ -79,6 +80,8 @@ pub struct Api {
     pub history: Arc<crate::history::why::Journaled>,
     /// Whether the hub is ready and not shutting down.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
+    /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
+    pub editing: tokio::sync::Mutex<()>,
     /// Sizes.
     pub sizes: Sizes,
 }

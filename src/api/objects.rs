@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -14,11 +13,17 @@ use serde_json::{Map, Value, json};
 use super::Api;
 use super::admin::operator;
 use super::problem::Problem;
+use super::secret::Secret;
+use super::unread;
+use crate::auth;
 use crate::clock::{OsChance, random_secret};
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::state::Stored;
-use crate::keys::authorization_id;
+use crate::jose::exact;
 use crate::tenant::TenantId;
+
+/// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
+const BEARER_MIN: usize = 16;
 
 fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
     let kind = ObjectKind::of_collection(collection).ok_or_else(Problem::not_found)?;
@@ -88,31 +93,28 @@ pub async fn put(
     let (parts, body) = request.into_parts();
     let by = operator(&api, &parts.headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
-    let body = to_bytes(body, api.sizes.admin)
-        .await
-        .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the object is too large"))?;
-    crate::jose::strict::check(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
-    let Ok(Value::Object(mut given)) = serde_json::from_slice(&body) else {
-        return Err(Problem::bad_request("an object is a JSON object"));
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let Value::Object(mut given) = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?
+    else {
+        return Err(Problem::bad_request("the body must be a JSON object"));
     };
     given.remove("made_by");
     let name = if kind == ObjectKind::Stream { "stream_id" } else { "id" };
     if given.insert(name.into(), id.clone().into()).is_some_and(|old| old != id) {
         return Err(Problem::bad_request(format!("{name} differs from the path")));
     }
+    if api.views.of(&tenant).is_none() {
+        return Err(Problem::not_found());
+    }
+    // What stays as it was is looked up below: nobody may change it in between.
+    let _editing = api.editing.lock().await;
     let new_bearer = bearer_of(&api, &tenant, kind, &id, &mut given).await?;
-    let secret = secret_of(&api, &tenant, kind, &id, &mut given).await?;
-    let object: Object = serde_json::from_value(json!({ tag(kind): given }))
-        .map_err(|e| Problem::bad_request(e.to_string()))?;
+    let secret = Secret::of(&api, &tenant, kind, &id, &mut given).await?;
+    let object: Object =
+        exact::from_value(&json!({ tag(kind): given })).map_err(|e| Problem::bad_request(e.to_string()))?;
     object.check().map_err(|e| Problem::bad_request(e.to_string()))?;
     check_urls(&api, &object)?;
-    if let Some((secret_id, value)) = secret {
-        api.keys.put_secret(&tenant, &secret_id, &value).map_err(|error| {
-            tracing::error!(%tenant, %error, "a secret cannot be written");
-            Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the secret cannot be kept", 5)
-        })?;
-    }
-    let entry = api.hub.put(&tenant, object, &by).await?;
+    let entry = secret.keep_with(&api, &tenant, api.hub.put(&tenant, object, &by)).await?;
     let mut answer = json!({ "id": entry.to_string() });
     if let Some(bearer) = new_bearer {
         answer["bearer"] = bearer.into();
@@ -141,8 +143,13 @@ async fn bearer_of(
     given: &mut Map<String, Value>,
 ) -> Result<Option<String>, Problem> {
     let bearer = match given.remove("bearer") {
-        Some(Value::String(bearer)) if bearer.len() >= 16 => Some(bearer),
-        Some(_) => return Err(Problem::bad_request("bearer must be a string of at least 16 characters")),
+        Some(Value::String(bearer)) if bearer.len() >= BEARER_MIN && auth::bearer::is_token(&bearer) => {
+            Some(bearer)
+        }
+        Some(_) => {
+            let what = "bearer must be a string of at least 16 characters, of those that a bearer has (RFC 6750, 2.1)";
+            return Err(Problem::bad_request(what));
+        }
         None => None,
     };
     let made = match given.remove("new_bearer") {
@@ -160,36 +167,7 @@ async fn bearer_of(
     Ok(made)
 }
 
-/// A push stream's `authorization_header`: its value goes to `keys/`; `null` removes it, left out it stays.
-async fn secret_of(
-    api: &Api,
-    tenant: &TenantId,
-    kind: ObjectKind,
-    id: &str,
-    given: &mut Map<String, Value>,
-) -> Result<Option<(String, String)>, Problem> {
-    if kind != ObjectKind::Stream {
-        return Ok(None);
-    }
-    given.remove("authorization_secret");
-    match given.remove("authorization_header") {
-        Some(Value::String(value)) if http::HeaderValue::from_str(&value).is_ok() && !value.is_empty() => {
-            let secret_id = authorization_id(id);
-            given.insert("authorization_secret".into(), secret_id.clone().into());
-            Ok(Some((secret_id, value)))
-        }
-        Some(Value::Null) => Ok(None),
-        Some(_) => Err(Problem::bad_request("authorization_header must be a header value, or null")),
-        None => {
-            if let Some(old) = stored_member(api, tenant, kind, id, "authorization_secret").await? {
-                given.insert("authorization_secret".into(), old);
-            }
-            Ok(None)
-        }
-    }
-}
-
-async fn stored_member(
+pub(super) async fn stored_member(
     api: &Api,
     tenant: &TenantId,
     kind: ObjectKind,
@@ -202,7 +180,7 @@ async fn stored_member(
     Ok(found.await?)
 }
 
-/// A URL that the hub will call passes the guard now, not only when it is called.
+/// A URL that the hub will call passes the guard now, not only when it is called; and the hub is nobody's issuer.
 fn check_urls(api: &Api, object: &Object) -> Result<(), Problem> {
     use crate::jose::remote::JwksSource::Url;
     let url = match object {
@@ -211,10 +189,20 @@ fn check_urls(api: &Api, object: &Object) -> Result<(), Problem> {
         Object::TokenIssuer(crate::hub::object::TokenIssuer { jwks: Url(url), .. }) => Some(url.as_str()),
         _ => None,
     };
-    match url.map(|u| api.egress.check_url(u)) {
-        Some(Err(refused)) => Err(Problem::bad_request(refused.to_string())),
-        _ => Ok(()),
+    if let Some(Err(refused)) = url.map(|u| api.egress.check_url(u)) {
+        return Err(Problem::bad_request(format!("the URL is refused: {refused}")));
     }
+    let iss = match object {
+        Object::Upstream(o) => &o.iss,
+        Object::TokenIssuer(o) => &o.iss,
+        _ => return Ok(()),
+    };
+    if iss.starts_with(&api.door.own_issuer_prefix) {
+        return Err(Problem::bad_request(
+            "iss is an issuer of this hub; it takes no SET and no token of its own",
+        ));
+    }
+    Ok(())
 }
 
 /// `DELETE` of one object.
@@ -225,11 +213,8 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let by = operator(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
-    api.hub.remove(&tenant, kind, &id, &by).await?;
-    if kind == ObjectKind::Stream
-        && let Err(error) = api.keys.drop_secret(&tenant, &authorization_id(&id))
-    {
-        tracing::warn!(%tenant, stream_id = id, %error, "the secret of a removed stream could not be deleted");
-    }
+    let _editing = api.editing.lock().await;
+    let secret = Secret::gone(&api, &tenant, kind, &id).await?;
+    secret.keep_with(&api, &tenant, api.hub.remove(&tenant, kind, &id, &by)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -58,12 +58,27 @@ pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> any
         {
             keys.put_secret(&tenant, &id, &value)?;
         }
-        if stored(hub, &tenant, object.kind(), object.id()).await?.as_ref() == Some(&object) {
+        let before = stored(hub, &tenant, object.kind(), object.id()).await?;
+        if before.as_ref() == Some(&object) {
             continue;
         }
         let what = format!("{}/{}", object.kind().collection(), object.id());
+        // What an operator had given the stream by hand is not used any more.
+        let useless = before.as_ref().and_then(secret_of).filter(|old| Some(*old) != secret_of(&object));
+        let useless = useless.map(String::from);
         hub.put(&tenant, object, "file").await.with_context(|| format!("{tenant}: {what}"))?;
+        if let Some(useless) = useless {
+            keys.drop_secret(&tenant, &useless)?;
+        }
         changed += 1;
     }
     Ok(changed)
+}
+
+/// The secret that an object names.
+fn secret_of(object: &Object) -> Option<&str> {
+    match object {
+        Object::Stream(stream) => stream.authorization_secret.as_deref(),
+        _ => None,
+    }
 }

@@ -213,6 +213,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         egress,
         history: Arc::new(Journaled::new(places.journal.clone())),
         ready: ready.clone(),
+        editing: tokio::sync::Mutex::new(()),
         sizes: api::Sizes {
             set: config.limits.set_bytes,
             fact: config.limits.facts_bytes,

@@ -1,0 +1,104 @@
+//! What a push stream sends as `Authorization`: a file in `keys/` that changes together with the object that names it.
+//!
+//! A new value gets a new name, so that a command that is refused in the end has changed no file that is in use, and a
+//! post under way never mixes an old address with a new credential. Behind the durable entry the old file goes. A crash
+//! between the two leaves a file that nobody names, never an entry without its file.
+
+use serde_json::{Map, Value};
+
+use super::Api;
+use super::objects::stored_member;
+use super::problem::Problem;
+use crate::clock::{OsChance, random_secret};
+use crate::hub::command::Refused;
+use crate::hub::object::ObjectKind;
+use crate::keys::authorization_id;
+use crate::tenant::{EntryId, TenantId};
+
+/// What becomes of the secret of one object.
+#[derive(Default)]
+pub struct Secret {
+    /// The file in use before.
+    old: Option<String>,
+    /// The file and the value in use from now on.
+    new: Option<(String, String)>,
+    /// Whether the old one stays.
+    stays: bool,
+}
+
+impl Secret {
+    /// Takes `authorization_header` out of what was given: a value is written under a new name, `null` removes it, left
+    /// out it stays as long as there is a place to push to.
+    pub async fn of(
+        api: &Api,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        id: &str,
+        given: &mut Map<String, Value>,
+    ) -> Result<Self, Problem> {
+        let mut secret = Self::gone(api, tenant, kind, id).await?;
+        if kind != ObjectKind::Stream {
+            return Ok(secret);
+        }
+        given.remove("authorization_secret");
+        match given.remove("authorization_header") {
+            Some(Value::String(value))
+                if !value.is_empty() && http::HeaderValue::from_str(&value).is_ok() =>
+            {
+                let mut name = random_secret(&OsChance);
+                name.truncate(16);
+                let name = format!("{}-{name}", authorization_id(id));
+                given.insert("authorization_secret".into(), name.clone().into());
+                secret.new = Some((name, value));
+            }
+            Some(Value::Null) => {}
+            Some(_) => {
+                return Err(Problem::bad_request("authorization_header must be a header value, or null"));
+            }
+            None => {
+                if let Some(old) = secret.old.clone().filter(|_| given.contains_key("endpoint_url")) {
+                    given.insert("authorization_secret".into(), old.into());
+                    secret.stays = true;
+                }
+            }
+        }
+        Ok(secret)
+    }
+
+    /// The secret of an object that is taken away.
+    pub async fn gone(api: &Api, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<Self, Problem> {
+        if kind != ObjectKind::Stream {
+            return Ok(Self::default());
+        }
+        let old = stored_member(api, tenant, kind, id, "authorization_secret").await?;
+        Ok(Self { old: old.and_then(|old| old.as_str().map(Into::into)), ..Self::default() })
+    }
+
+    /// Runs `command`, which journals the object: with the new file if it is taken, and without it if it is not.
+    pub async fn keep_with(
+        self,
+        api: &Api,
+        tenant: &TenantId,
+        command: impl Future<Output = Result<EntryId, Refused>>,
+    ) -> Result<EntryId, Problem> {
+        if let Some((name, value)) = &self.new {
+            api.keys.put_secret(tenant, name, value).map_err(|error| {
+                tracing::error!(%tenant, %error, "a secret cannot be written");
+                Problem::later(http::StatusCode::SERVICE_UNAVAILABLE, "the secret cannot be kept", 5)
+            })?;
+        }
+        let done = command.await;
+        let useless = match &done {
+            Ok(_) => self.old.filter(|_| !self.stays),
+            // Not known whether it was written: a file too many is the smaller evil.
+            Err(Refused::Stopping) => None,
+            Err(_) => self.new.map(|(name, _)| name),
+        };
+        if let Some(name) = useless
+            && let Err(error) = api.keys.drop_secret(tenant, &name)
+        {
+            tracing::warn!(%tenant, %error, "a secret that nobody needs any more could not be deleted");
+        }
+        Ok(done?)
+    }
+}
