@@ -41,9 +41,10 @@ impl Setup {
 pub fn toml(dir: &Path, public: u16, admin: u16, more: &str) -> String {
     let data = dir.join("data");
     let small = if more.contains("[journal]") { "" } else { "[journal]\nsegment_bytes = 4194304\n" };
+    let egress = if more.contains("[egress]") { "" } else { "[egress]\nallow_cidrs = [\"127.0.0.0/8\"]\n" };
     format!(
         "data_dir = {data:?}\n[public]\nlisten = \"127.0.0.1:{public}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
-         [egress]\nallow_cidrs = [\"127.0.0.0/8\"]\n{small}{more}\n"
+         {egress}{small}{more}\n"
     )
 }
 

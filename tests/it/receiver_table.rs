@@ -34,7 +34,10 @@ struct Keys {
     own: Vec<Key>,
     other: PKey<Private>,
     small: PKey<Private>,
+    /// What an operator may write down: the issuer's keys, without the small one.
     jwks: Value,
+    /// What the issuer serves: the small one stands in it.
+    served: Value,
 }
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
@@ -57,9 +60,17 @@ impl Keys {
         }
         let small = Rsa::generate(1024).unwrap();
         let (n, e) = (encode(small.n().to_vec()), encode(small.e().to_vec()));
-        jwks.push(json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid("small"), "n": n, "e": e }));
+        let mut served = jwks.clone();
+        served
+            .push(json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid("small"), "n": n, "e": e }));
         let other = PKey::private_key_from_pem(&generate_pem(Alg::RS256).unwrap()).unwrap();
-        Self { own, other, small: PKey::from_rsa(small).unwrap(), jwks: json!({ "keys": jwks }) }
+        Self {
+            own,
+            other,
+            small: PKey::from_rsa(small).unwrap(),
+            jwks: json!({ "keys": jwks }),
+            served: json!({ "keys": served }),
+        }
     }
 
     /// The key for `alg`; RS256's for an algorithm that the issuer has no key for.
@@ -71,6 +82,7 @@ impl Keys {
         match how {
             "none" | "empty" => vec![],
             "garbage" => vec![7; 256],
+            "zeros" => vec![0; 64],
             "other_key" => rs256(&self.other, signed),
             "rsa1024" => rs256(&self.small, signed),
             "hs256_with_public_key" => {
@@ -117,6 +129,7 @@ struct Names {
     case: String,
     hub: String,
     iss: String,
+    jwks_url: String,
     now_s: i64,
 }
 
@@ -135,6 +148,7 @@ impl Names {
             "kid" => kid(arg),
             "bearer" => "first-bearer-0123456789abcdef".into(),
             "bearer2" => "second-bearer-0123456789abcdef".into(),
+            "jwks_url" => self.jwks_url.clone(),
             "pad" => "a".repeat(arg.parse().unwrap()),
             "deep" => {
                 let levels: usize = arg.parse().unwrap();
@@ -273,14 +287,30 @@ fn judge(case: &Value, answer: &Answered, changed: bool, more_records: bool) -> 
     wrong
 }
 
+/// Serves the issuer's key set.
+#[expect(clippy::disallowed_methods, reason = "a peer in a test")]
+async fn serve(jwks: &Value) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+    let text = jwks.to_string();
+    let router = axum::Router::new().route("/jwks.json", axum::routing::get(async move || text));
+    tokio::spawn(super::peers::axum_serve(listener, router));
+    url
+}
+
 /// Makes the upstreams, and lets each take one SET: an issuer's keys become evidence in the journal when they are first used.
-async fn prepare(hub: &Hub, table: &Value, keys: &Keys) {
+async fn prepare(hub: &Hub, table: &Value, keys: &Keys, jwks_url: &str) {
     hub.tenant("other").await;
     for (n, upstream) in table["upstreams"].as_array().unwrap().iter().enumerate() {
         let (tenant, id) = (upstream["tenant"].as_str().unwrap(), upstream["id"].as_str().unwrap());
         let iss = upstream["members"]["iss"].as_str().unwrap_or(ISS);
-        let names =
-            Names { case: format!("warm-{n}"), hub: hub.public.clone(), iss: iss.into(), now_s: now_s() };
+        let names = Names {
+            case: format!("warm-{n}"),
+            hub: hub.public.clone(),
+            iss: iss.into(),
+            jwks_url: jwks_url.into(),
+            now_s: now_s(),
+        };
         let mut object = json!({ "iss": iss, "aud": [AUD], "jwks": { "inline": keys.jwks } });
         for (name, value) in upstream["members"].as_object().into_iter().flatten() {
             object[name] = serde_json::from_str(&names.fill(&value.to_string())).unwrap();
@@ -299,14 +329,20 @@ async fn prepare(hub: &Hub, table: &Value, keys: &Keys) {
 async fn every_case_of_the_receiver_decision_table() {
     let table: Value = serde_json::from_str(TABLE).unwrap();
     let (hub, keys) = (Hub::start().await, Keys::new());
-    prepare(&hub, &table, &keys).await;
+    let jwks_url = serve(&keys.served).await;
+    prepare(&hub, &table, &keys, &jwks_url).await;
     let cases = table["cases"].as_array().unwrap();
     assert!(cases.len() >= 200, "the table was cut");
     let mut failed = vec![];
     for case in cases {
         let id = case["id"].as_str().unwrap();
-        let names =
-            Names { case: id.to_lowercase(), hub: hub.public.clone(), iss: ISS.into(), now_s: now_s() };
+        let names = Names {
+            case: id.to_lowercase(),
+            hub: hub.public.clone(),
+            iss: ISS.into(),
+            jwks_url: jwks_url.clone(),
+            now_s: now_s(),
+        };
         for earlier in case["make"]["before"].as_array().into_iter().flatten() {
             let answer = send(&hub, earlier, &set(earlier, &table, &keys, &names), &names).await;
             assert_eq!(answer.status, 202, "{id}, before: {}", answer.body);
