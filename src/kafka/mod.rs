@@ -10,6 +10,7 @@
 //! - [`record`]: the same for `revocations`: records, heartbeats, tombstones
 //! - [`tracker`]: which steps the broker has acknowledged
 //! - [`producer`]: librdkafka's producer with that tracker
+//! - [`fault`]: what keeps it from delivering, and whose it is to mend
 //! - [`link`]: whether the broker is there, and when to try again
 //! - [`wake`]: how the loop is woken
 //! - [`source`]: where steps come from and where the cursor is kept
@@ -18,6 +19,7 @@
 //! Knows nothing of entries, keys or the state. Never holds up the journal, never creates a topic unasked.
 
 pub mod config;
+pub mod fault;
 pub mod link;
 pub mod producer;
 pub mod record;

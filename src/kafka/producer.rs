@@ -11,10 +11,11 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::util::Timeout;
 
+use super::fault::{Fault, Kind};
 use super::link::Health;
 use super::topics::Topic;
 use super::tracker::{Mark, Tracker};
@@ -45,10 +46,29 @@ pub enum Error {
     Missing(Vec<String>),
 }
 
+impl Error {
+    /// Whose it is to mend.
+    pub fn fault(&self) -> Fault {
+        let kind = match self {
+            Self::Full => Kind::Away,
+            Self::TooLarge => Kind::TooLarge,
+            Self::Missing(_) => Kind::Topic,
+            // A client that cannot be made at all: a certificate that can't be read, for example.
+            Self::Kafka(KafkaError::ClientCreation(_)) => Kind::Tls,
+            Self::Kafka(error) => Kind::of(error.rdkafka_error_code()),
+        };
+        Fault { kind, why: self.to_string() }
+    }
+}
+
 struct Context {
     tracker: Mutex<Tracker>,
     /// All connections were lost since it was last asked.
     doubt: AtomicBool,
+    /// What a connection met last: says more than the time-out that follows from it.
+    complaint: Mutex<Option<Fault>>,
+    /// One message at a time is sent: what the broker says is about that one.
+    alone: AtomicBool,
     health: Arc<Health>,
     wake: Arc<Wake>,
 }
@@ -56,6 +76,15 @@ struct Context {
 impl Context {
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complain(&self, fault: Fault) {
+        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// The broker gave a message up: whether it can be left out, for it was sent alone and is too large.
+    fn is_left_out(&self, code: Option<RDKafkaErrorCode>) -> bool {
+        Kind::of(code) == Kind::TooLarge && self.alone.load(Ordering::Acquire)
     }
 }
 
@@ -68,7 +97,12 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, reason);
-        match error.rdkafka_error_code() {
+        let code = error.rdkafka_error_code();
+        // That all are down sums up what was said of each before.
+        if !matches!(code, Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Fatal)) {
+            self.complain(Fault::new(code, reason));
+        }
+        match code {
             // librdkafka mends one lost broker by itself.
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Authentication) => {
                 self.doubt.store(true, Ordering::Release);
@@ -94,11 +128,23 @@ impl ProducerContext for Context {
                 self.health.sent.fetch_add(1, Ordering::Relaxed);
                 tracker.acked(mark);
             }
+            Err((error, message)) if self.is_left_out(error.rdkafka_error_code()) => {
+                let (topic, size_bytes) = (message.topic(), message.payload_len());
+                tracing::error!(%error, topic, size_bytes, "kafka: the broker refuses a message; it is left out");
+                self.health.refused.fetch_add(1, Ordering::Relaxed);
+                tracker.unsent();
+                tracker.settle(mark);
+            }
             Err((error, _)) => {
+                let code = error.rdkafka_error_code();
                 // Purged by our own closing: what is not acknowledged is simply sent again by the next.
                 let purged = [Some(RDKafkaErrorCode::PurgeQueue), Some(RDKafkaErrorCode::PurgeInflight)];
-                if !purged.contains(&error.rdkafka_error_code()) {
+                if !purged.contains(&code) {
                     self.health.failed.fetch_add(1, Ordering::Relaxed);
+                }
+                // A time-out only says that what a connection met did not pass.
+                if Kind::of(code) != Kind::Away {
+                    self.complain(Fault::new(code, error.to_string()));
                 }
                 tracker.lost(error.to_string());
             }
@@ -128,9 +174,10 @@ impl Producer {
         health: Arc<Health>,
         wake: Arc<Wake>,
     ) -> Result<Self, Error> {
-        let (tracker, doubt) = (Mutex::default(), AtomicBool::new(false));
-        let inner =
-            ThreadedProducer::from_config_and_context(config, Context { tracker, doubt, health, wake })?;
+        let (tracker, complaint) = (Mutex::default(), Mutex::default());
+        let (doubt, alone) = (AtomicBool::new(false), AtomicBool::new(false));
+        let context = Context { tracker, doubt, complaint, alone, health, wake };
+        let inner = ThreadedProducer::from_config_and_context(config, context)?;
         let context = inner.client().context().clone();
         Ok(Self { inner, context, names: Topic::ALL.map(|topic| (topic, topic.name(prefix))) })
     }
@@ -165,6 +212,20 @@ impl Producer {
                 _ => Error::Kafka(error),
             }
         })
+    }
+
+    /// Whether one message at a time is sent from now on. One that is refused then for its size is left out.
+    pub fn set_alone(&self, alone: bool) {
+        self.context.alone.store(alone, Ordering::Release);
+    }
+
+    /// What keeps this producer from delivering: what ended it, else what its connections met, else `why`.
+    pub fn fault(&self, why: &str) -> Fault {
+        if let Some((code, text)) = self.inner.client().fatal_error() {
+            return Fault::new(Some(code), text);
+        }
+        let complaint = self.context.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        complaint.unwrap_or_else(|| Fault::new(None, why))
     }
 
     /// Leaves a message of `mark` out for good.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::config::{self, Settings};
+use super::fault::Fault;
 use super::link::{Health, Link};
 use super::producer::{self, Producer, WINDOW};
 use super::source::{CursorStore, Source};
@@ -141,6 +142,9 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
                 moved = true;
             }
         }
+        if moved {
+            self.source.settled(&self.acked);
+        }
         // Steps without messages move the watermark too, but prove nothing.
         if moved && !self.link.is_up() && producer.has_delivered() {
             self.link.up();
@@ -149,7 +153,8 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
 
     /// A delivery failed: everything behind the watermark goes out again, through a new producer.
     fn go_back(&mut self, why: &str) {
-        self.link.failed(why);
+        let fault = self.producer.as_ref().map_or_else(|| Fault::new(None, why), |p| p.fault(why));
+        self.link.failed(fault);
         self.producer = None;
         self.pending.clear();
         self.unsent.clear();
@@ -167,12 +172,13 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
                 match Producer::open(&self.config, &self.settings.prefix, health, wake) {
                     Ok(producer) => producer,
                     Err(error) => {
-                        self.link.away(&error.to_string());
+                        self.link.away(error.fault());
                         return false;
                     }
                 }
             }
         };
+        producer.set_alone(self.link.is_on_trial());
         if producer.take_doubt() {
             self.link.doubt();
         }
@@ -188,14 +194,15 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
             match topics::create(&self.config, self.settings) {
                 Ok(()) => seen = producer.probe(),
                 Err(error) => {
-                    self.link.away(&error.to_string());
+                    self.link.away(error.fault());
                     return false;
                 }
             }
         }
         match seen {
             Ok(()) => self.link.up(),
-            Err(error) => self.link.away(&error.to_string()),
+            Err(error @ producer::Error::Missing(_)) => self.link.away(error.fault()),
+            Err(error) => self.link.away(producer.fault(&error.to_string())),
         }
         self.link.is_up()
     }
@@ -203,8 +210,10 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
     /// Queues what is pulled, then pulls more.
     fn send(&mut self) -> Turn {
         let Some(producer) = &self.producer else { return Turn::Rest };
+        // On trial each message goes alone, so that a refusal is about that one and no other.
+        let window = if self.link.is_on_trial() { 1 } else { WINDOW };
         while let Some((mark, message)) = self.unsent.front() {
-            if producer.in_flight() >= WINDOW {
+            if producer.in_flight() >= window {
                 return Turn::Rest;
             }
             match producer.send(message, *mark) {
@@ -268,6 +277,7 @@ impl<S: Source, C: CursorStore> Projection<'_, S, C> {
         self.since_save = Stopwatch::start();
         let lag = self.source.behind(&self.pulled).saturating_add(self.pending.len() as u64);
         self.health.lag_steps.store(lag, Ordering::Relaxed);
+        self.health.drained.store(lag == 0, Ordering::Relaxed);
         if self.acked == self.saved {
             return;
         }

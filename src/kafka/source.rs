@@ -24,6 +24,11 @@ pub trait Source {
     /// A reason for the log; it is asked again.
     fn next(&mut self, after: &[u8], max: usize) -> Result<Vec<Step>, String>;
 
+    /// Everything up to the step with this cursor is acknowledged: it will never be asked to go back behind it.
+    fn settled(&mut self, acked: &[u8]) {
+        let _ = acked;
+    }
+
     /// How many steps are behind `after`, for the lag; 0 if that is not cheap to know.
     fn behind(&mut self, after: &[u8]) -> u64 {
         let _ = after;

@@ -11,6 +11,7 @@ use rdkafka::config::{ClientConfig, FromClientConfig};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::config::Settings;
+use super::fault::Fault;
 
 /// How long the cluster may take to create the topics.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,6 +85,18 @@ pub enum Error {
         /// Why.
         code: RDKafkaErrorCode,
     },
+}
+
+impl Error {
+    /// Whose it is to mend.
+    pub fn fault(&self) -> Fault {
+        let code = match self {
+            Self::Kafka(error) => error.rdkafka_error_code(),
+            Self::Runtime(_) => None,
+            Self::Topic { code, .. } => Some(*code),
+        };
+        Fault::new(code, self.to_string())
+    }
 }
 
 /// Creates the three topics; those that exist are left as they are. Blocks up to 10 s: call it on a thread of
