@@ -88,7 +88,8 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
 
 async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
     operator(&api, &headers)?;
-    let seen = api.hub.look(|spine| {
+    let kafka = (api.kafka)();
+    let seen = api.hub.look(move |spine| {
         let tenants: serde_json::Map<String, Value> = spine
             .states()
             .iter()
@@ -114,6 +115,7 @@ async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<
             "entries": stats.entries,
             "bytes": stats.bytes,
             "tenants": tenants,
+            "kafka": kafka,
         })
     });
     Ok(Json(seen.await?))

@@ -82,6 +82,8 @@ pub struct Api {
     pub ready: Arc<std::sync::atomic::AtomicBool>,
     /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
     pub editing: tokio::sync::Mutex<()>,
+    /// How Kafka out fares, for the status.
+    pub kafka: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Sizes.
     pub sizes: Sizes,
 }

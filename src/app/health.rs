@@ -1,4 +1,6 @@
-//! Kafka's health on the metrics page.
+//! Kafka's health on the metrics page and in the status.
+//!
+//! Read whenever it is asked for. Readiness does not hang on it: a broker that is away delays Kafka only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +12,19 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::kafka::link::Health;
+
+/// Health as the status shows it.
+pub fn status(health: &Health) -> serde_json::Value {
+    let fault = health
+        .fault()
+        .map(|f| serde_json::json!({ "by": f.kind.by(), "what": f.kind.as_str(), "why": f.why }));
+    serde_json::json!({
+        "connected": health.connected.load(Ordering::Relaxed),
+        "drained": health.drained.load(Ordering::Relaxed),
+        "lag_steps": health.lag_steps.load(Ordering::Relaxed),
+        "fault": fault,
+    })
+}
 
 /// Reads [`Health`] whenever the page is asked for.
 #[derive(Debug)]
@@ -29,6 +44,16 @@ impl Collector for Kafka {
                 "kafka_lag_steps",
                 "Journal batches not acknowledged by Kafka",
                 count(h.lag_steps.load(Ordering::Relaxed)),
+            ),
+            (
+                "kafka_drained",
+                "Whether Kafka had all that was durable when last looked at",
+                i64::from(h.drained.load(Ordering::Relaxed)),
+            ),
+            (
+                "kafka_operator_fault",
+                "Whether an operator must mend something before Kafka goes on",
+                i64::from(h.fault().is_some_and(|f| f.kind.by() == "operator")),
             ),
             ("kafka_sent", "Messages acknowledged by Kafka", count(h.sent.load(Ordering::Relaxed))),
             (

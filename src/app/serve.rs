@@ -177,6 +177,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     tasks.spawn("push streams", push.run());
 
     let operations = Arc::new(Operations::open(&places.root, clock.clone())?);
+    let (kafka_health, kafka_told) = projections::show(&config, &page);
     let ready = Arc::new(AtomicBool::new(false));
     let door = Door {
         hub: hub.clone(),
@@ -215,6 +216,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         history: Arc::new(Journaled::new(places.journal.clone())),
         ready: ready.clone(),
         editing: tokio::sync::Mutex::new(()),
+        kafka: kafka_told,
         sizes: api::Sizes {
             set: config.limits.set_bytes,
             fact: config.limits.facts_bytes,
@@ -227,12 +229,12 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         projections::Parts {
             config: &config,
             places: &places,
-            journal: base::hex(&journal_id.0),
+            journal: journal_id,
             durable,
             keys,
             operations: api.operations.clone(),
-            standing: if config.kafka.is_on() { hub.look(projections::standing).await? } else { vec![] },
-            page: &api.page,
+            seal: seal.clone(),
+            health: kafka_health,
         },
         wake,
         ring,

@@ -20,6 +20,8 @@ const AHEAD_BYTES: usize = 64 << 10;
 /// A batch as read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Batch {
+    /// Its number in the journal, from the first one ever written.
+    pub number: u64,
     /// Where it begins.
     pub at: Position,
     /// Where the next one begins, unless that is in the next segment: the position to go on from.
@@ -55,6 +57,12 @@ impl Reader {
             self.cursor = Some(self.seek(from)?);
         }
         Ok(Batches { reader: self })
+    }
+
+    /// The number of the batch that begins, or will begin, at a position. Errors as [`Reader::batches`].
+    pub fn number_at(&mut self, from: Position) -> Result<u64, Error> {
+        self.batches(from)?;
+        Ok(self.cursor.as_ref().map_or(0, |cursor| cursor.batch))
     }
 
     fn seek(&self, from: Position) -> Result<Cursor, Error> {
@@ -232,7 +240,7 @@ fn take(at: &mut Position, batch: &mut u64, heads: &mut Heads, frame: &Frame<'_>
     folded.map_err(|what| corrupt(begin.segment, Part::Pay, begin.offset, what))?;
     at.offset += frame.len as u64;
     *batch += 1;
-    Ok(Batch { at: begin, after: *at, entries })
+    Ok(Batch { number: *batch - 1, at: begin, after: *at, entries })
 }
 
 /// A file, and a stretch of it that was read ahead.

@@ -6,6 +6,10 @@
 pub mod answer;
 pub mod config;
 pub mod credential;
+#[cfg(feature = "kafka")]
+pub mod cursor;
+#[cfg(feature = "kafka")]
+pub mod followed;
 pub mod issue;
 pub mod metrics;
 pub mod poll;
@@ -15,6 +19,8 @@ pub mod push;
 pub mod request;
 pub mod signed;
 pub mod signer;
+#[cfg(feature = "kafka")]
+pub mod speaker;
 pub mod waiting;
 
 #[cfg(test)]

@@ -1,349 +1,235 @@
 //! Kafka out: what the journal says, as messages for `signals.received`, `revocations`, `signals.rejected`.
 //!
 //! A projection (DESIGN 13): reads the journal's files behind the durable mark with a cursor of its own, so that a
-//! broker that is away delays Kafka and loses nothing. Refused SETs are no entries: they come from the operational
-//! events, at most once. Records are signed, so that a rogue producer can neither forge nor clear one.
+//! broker that is away delays Kafka and loses nothing. Where it begins or goes back, it takes up the records as they
+//! stood there: a base and what followed, or what it can take back (`followed`). Refused SETs are no entries: they
+//! come from the operational events, at most once. Records are signed, so that a rogue producer can neither forge
+//! nor clear one.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::hub::entry::{Body, Decision, SetInput};
-use crate::jose::alg::Alg;
-use crate::jose::sign::sign_json_flattened;
-use crate::journal::{Entry, Payload, Position, Reader};
-use crate::kafka::record::{self, Revocation, State};
-use crate::kafka::source::{CursorStore, Source, Step};
-use crate::kafka::wire::{self, Message, Received, Rejected};
-use crate::keys::{Keys, TenantKeys};
-use crate::operations::Operations;
+use super::followed::{Book, FOLLOWED_MAX, Followed};
+use super::speaker::Speaker;
+use crate::hub::entry::{Body, Decision};
+use crate::journal::{Batch, Entry, Payload, Position, Reader};
+use crate::kafka::record::State;
+use crate::kafka::source::{Source, Step};
+use crate::kafka::wire::Message;
 use crate::revocation::key::{KeyHash, Kind};
-use crate::revocation::record::{Basis, Effect, Record, Standing, Until};
-use crate::set::sub_id::SubId;
-use crate::tenant::{Seq, TenantId};
+use crate::revocation::record::Standing;
+use crate::tenant::TenantId;
 
-/// `typ` of a signed revocation record.
-const RECORD_TYP: &str = "ssf-hub-revocation+jwt";
-/// Expiring records that are followed, to clear them; beyond it consumers rely on `expires_at` alone.
-const EXPIRING_MAX: usize = 1_000_000;
+/// Records in force at a place of the journal.
+pub type Stood = (Position, Vec<(TenantId, Kind, KeyHash, Standing)>);
 
-/// What clears a record when it has expired.
-struct Expiring {
-    tenant: TenantId,
-    record: Record,
-    txn: String,
-    seq: Seq,
+/// What stood at the newest place known that is not behind a position; `None`: begin with the first entry.
+pub type Before = Box<dyn Fn(Position) -> Option<Stood> + Send>;
+
+/// What the projection reads and signs with.
+pub struct Parts {
+    /// The journal.
+    pub reader: Reader,
+    /// A second reader, which counts what is still to be read.
+    pub ahead: Reader,
+    /// Up to where it is durable.
+    pub durable: Arc<Mutex<Position>>,
+    /// Makes the messages.
+    pub speaker: Speaker,
+    /// Where to begin.
+    pub before: Before,
 }
 
 /// The journal as a source of Kafka messages.
 pub struct Projection {
-    reader: Reader,
-    durable: Arc<Mutex<Position>>,
-    keys: Arc<Keys>,
-    public_url: String,
-    operations: Arc<Operations>,
-    /// By expiry time and key: cleared once, with the entry that shows that the time has passed.
-    expiring: BTreeMap<(i64, KeyHash, u8), Expiring>,
-    /// When each of them expires by what was said of it last.
-    expires_at: HashMap<(KeyHash, u8), i64>,
-    rejected: u64,
-    per_tenant: HashMap<TenantId, (Arc<TenantKeys>, String)>,
+    parts: Parts,
+    /// Where the book stands, and the number of the next batch if it was read.
+    at: Option<(Position, Option<u64>)>,
+    book: Book,
+    /// How far was counted: where the next batch begins, and its number.
+    counted: Option<(Position, u64)>,
 }
 
 impl Projection {
-    /// A projection of the journal that `reader` reads.
-    pub fn new(
-        reader: Reader,
-        durable: Arc<Mutex<Position>>,
-        keys: Arc<Keys>,
-        public_url: String,
-        operations: Arc<Operations>,
-    ) -> Self {
-        // From now on refused SETs are gathered.
-        operations.drain_tap();
-        let (expiring, expires_at, per_tenant) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-        Self { reader, durable, keys, public_url, operations, expiring, expires_at, rejected: 0, per_tenant }
+    /// A projection of the journal.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, at: None, book: Book::new(FOLLOWED_MAX), counted: None }
     }
 
-    fn of_tenant(&mut self, tenant: &TenantId) -> Result<(Arc<TenantKeys>, String), String> {
-        if let Some(kept) = self.per_tenant.get(tenant) {
-            return Ok(kept.clone());
-        }
-        let keys = self.keys.tenant(tenant).map_err(|e| e.to_string())?;
-        let kept = (keys, format!("{}/t/{tenant}", self.public_url));
-        self.per_tenant.insert(tenant.clone(), kept.clone());
-        Ok(kept)
+    fn durable(&self) -> Position {
+        *self.parts.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn messages(&mut self, entry: &Entry) -> Result<Vec<Message>, String> {
-        let mut out = self.cleared(entry.time_ms)?;
-        let Payload::Present(payload) = &entry.payload else { return Ok(out) };
-        match Body::parse(entry.kind, entry.version, payload).map_err(|e| e.to_string())? {
-            Body::Set(set) => out.push(received(entry, &set)),
-            Body::Decision(decision) => self.revocations(entry, &decision, &mut out)?,
-            _ => {}
+    /// Has the book stand where the steps begin.
+    fn stand_at(&mut self, from: Position) -> Result<(), String> {
+        match self.at {
+            Some((at, _)) if at == from => Ok(()),
+            Some((at, _)) if at > from => {
+                self.book.rewind(from);
+                self.at = Some((from, None));
+                Ok(())
+            }
+            _ => self.take_up(from),
         }
-        Ok(out)
     }
 
-    fn revocations(
-        &mut self,
-        entry: &Entry,
-        decision: &Decision,
-        out: &mut Vec<Message>,
-    ) -> Result<(), String> {
-        let mut index = 0;
-        for lifted in &decision.lifted {
-            let gone = Record {
-                kind: lifted.kind,
-                key: lifted.key,
-                until: Until::Hold,
-                effect: Effect::Deny,
-                basis: lifted.basis,
-                reason_code: "lifted".into(),
-                expires_at: None,
-            };
-            out.push(self.revocation(entry, &gone, index, &decision.txn, State::Cleared)?);
-            let left = Record {
-                until: Until::Watermark(lifted.at_ms),
-                basis: Basis::Issued,
-                expires_at: Some(lifted.expires_at),
-                ..gone
-            };
-            out.push(self.revocation(entry, &left, index + 1, &decision.txn, State::Active)?);
-            self.follow(entry, left, &decision.txn);
-            index += 2;
+    /// Reads what stood at a place, from the nearest base before it, without saying anything.
+    fn take_up(&mut self, from: Position) -> Result<(), String> {
+        self.book = Book::new(FOLLOWED_MAX);
+        let (mut at, stood) = (self.parts.before)(from).unwrap_or((Position::OLDEST, vec![]));
+        for (tenant, kind, key, standing) in stood {
+            self.book.stands(&tenant, kind, key, standing);
         }
-        for record in &decision.records {
-            out.push(self.revocation(entry, record, index, &decision.txn, State::Active)?);
-            self.follow(entry, record.clone(), &decision.txn);
-            index += 1;
+        while at < from {
+            let Some(batch) = self.parts.reader.batches(at).map_err(|e| e.to_string())?.next() else { break };
+            let batch = batch.map_err(|e| e.to_string())?;
+            if batch.at >= from {
+                break;
+            }
+            for entry in &batch.entries {
+                self.changes(entry)?;
+            }
+            at = batch.after;
         }
+        self.at = Some((from, None));
         Ok(())
     }
 
-    fn follow(&mut self, entry: &Entry, record: Record, txn: &str) {
-        let Some(at_ms) = record.expires_at else { return };
-        if self.expiring.len() >= EXPIRING_MAX {
-            return;
+    /// What an entry changes among the records: those to be cleared and taken out, then those to be said.
+    fn changes(&mut self, entry: &Entry) -> Result<(Vec<Followed>, Vec<Followed>, Option<Body>), String> {
+        let over = self.book.due(&entry.tenant, entry.time_ms);
+        let mut said = Vec::new();
+        let Payload::Present(payload) = &entry.payload else { return Ok((over, said, None)) };
+        let body = Body::parse(entry.kind, entry.version, payload).map_err(|e| e.to_string())?;
+        if let Body::Decision(Decision { lifted, records, txn, .. }) = &body {
+            for lifted in lifted {
+                said.extend(self.book.lift(&entry.tenant, entry.seq, lifted, txn));
+            }
+            for record in records {
+                said.push(self.book.stand(&entry.tenant, entry.seq, record, txn));
+            }
         }
-        let key = (record.key, record.basis as u8);
-        if let Some(before_ms) = self.expires_at.insert(key, at_ms) {
-            self.expiring.remove(&(before_ms, key.0, key.1));
-        }
-        let expiring = Expiring { tenant: entry.tenant.clone(), record, txn: txn.into(), seq: entry.seq };
-        self.expiring.insert((at_ms, key.0, key.1), expiring);
+        Ok((over, said, Some(body)))
     }
 
-    /// Follows a record that stood when the projection began, to clear it when it has expired.
-    pub fn stands(&mut self, tenant: &TenantId, kind: Kind, key: KeyHash, standing: &Standing) {
-        let Some(at_ms) = standing.expires_at else { return };
-        if self.expiring.len() >= EXPIRING_MAX {
-            return;
-        }
-        let record = Record {
-            kind,
-            key,
-            until: standing.until,
-            effect: standing.effect,
-            basis: standing.basis,
-            reason_code: standing.reason_code.clone(),
-            expires_at: standing.expires_at,
-        };
-        let basis = record.basis as u8;
-        self.expires_at.insert((key, basis), at_ms);
-        let expiring = Expiring { tenant: tenant.clone(), record, txn: String::new(), seq: standing.seq };
-        self.expiring.insert((at_ms, key, basis), expiring);
-    }
-
-    /// Records whose time has passed are cleared in words first, then taken out of the topic.
-    fn cleared(&mut self, now_ms: i64) -> Result<Vec<Message>, String> {
+    fn messages(&mut self, entry: &Entry) -> Result<Vec<Message>, String> {
+        let (over, said, body) = self.changes(entry)?;
         let mut out = Vec::new();
-        while let Some(((at_ms, ..), _)) = self.expiring.first_key_value()
-            && *at_ms <= now_ms
-            && let Some(((_, key, basis_no), old)) = self.expiring.pop_first()
-        {
-            self.expires_at.remove(&(key, basis_no));
-            let entry = Entry {
-                tenant: old.tenant.clone(),
-                seq: old.seq,
-                time_ms: now_ms,
-                kind: 0,
-                version: 0,
-                payload: Payload::Erased,
-                chain: [0; 32],
-            };
-            out.push(self.revocation(&entry, &old.record, 0, &old.txn, State::Cleared)?);
-            let (keys, _) = self.of_tenant(&old.tenant)?;
-            let hash = record::feed_hash(keys.feed_key(), &old.record.key.0);
-            out.push(record::tombstone(
-                &old.tenant,
-                old.record.kind.as_str(),
-                &hash,
-                basis(old.record.basis),
-            ));
+        // Numbered behind the decision's own, whose numbers must not depend on what has expired.
+        for (n, old) in over.into_iter().enumerate() {
+            let speaker = &mut self.parts.speaker;
+            if old.state == State::Active {
+                out.push(speaker.revocation(entry, &old.cleared(), said.len() + n)?);
+            }
+            out.push(speaker.tombstone(&old)?);
+        }
+        for (n, followed) in said.iter().enumerate() {
+            out.push(self.parts.speaker.revocation(entry, followed, n)?);
+        }
+        if let Some(Body::Set(set)) = &body {
+            out.push(self.parts.speaker.received(entry, set));
         }
         Ok(out)
     }
 
-    fn revocation(
-        &mut self,
-        entry: &Entry,
-        r: &Record,
-        index: u32,
-        txn: &str,
-        state: State,
-    ) -> Result<Message, String> {
-        let (keys, iss) = self.of_tenant(&entry.tenant)?;
-        let signing = keys.signing(Alg::ES256).map_err(|e| e.to_string())?;
-        let hash = record::feed_hash(keys.feed_key(), &r.key.0);
-        let revocation = Revocation {
-            tenant: &entry.tenant,
-            iss: &iss,
-            kind: r.kind.as_str(),
-            hash: &hash,
-            basis: basis(r.basis),
-            until: match r.until {
-                Until::Watermark(at_ms) => record::Until::Watermark(at_ms),
-                Until::Hold => record::Until::Hold,
-            },
-            effect: match r.effect {
-                Effect::Deny => "deny",
-                Effect::Suspend => "suspend",
-            },
-            reason_code: &r.reason_code,
-            txn,
-            issued_at: entry.time_ms,
-            expires_at: r.expires_at,
-            seq: entry.seq,
-            index,
-            state,
-        };
-        let sign =
-            |json: &[u8]| sign_json_flattened(&signing, Some(RECORD_TYP), json).map_err(|e| e.to_string());
-        record::revocation(&revocation, &sign).map_err(|e| e.to_string())
-    }
-
-    /// Refused SETs since the last look.
-    fn rejections(&mut self) -> Vec<Message> {
-        let mut out = Vec::new();
-        for event in self.operations.drain_tap() {
-            if event.kind != "set_rejected" {
-                continue;
+    /// The durable batches from a position on, at most `max`. Asks for none that it would not take: the reader would
+    /// have to go back for it.
+    fn read(&mut self, from: Position, max: usize) -> Result<Vec<Batch>, String> {
+        let (durable, mut at, mut out) = (self.durable(), from, Vec::new());
+        let mut batches = self.parts.reader.batches(from).map_err(|e| e.to_string())?;
+        while out.len() < max && at < durable {
+            let Some(batch) = batches.next() else { break };
+            let batch = batch.map_err(|e| e.to_string())?;
+            if batch.at >= durable {
+                break;
             }
-            let Ok(tenant) = TenantId::parse(&event.tenant) else { continue };
-            self.rejected += 1;
-            let id = format!("{}-{}", event.at_ms, self.rejected);
-            let hub_iss = format!("{}/t/{tenant}", self.public_url);
-            let rejected = Rejected {
-                tenant: &tenant,
-                id: &id,
-                hub_iss: &hub_iss,
-                iss: None,
-                upstream: &event.subject,
-                reason: &event.what,
-                at_ms: event.at_ms,
-                size: event.bytes,
-            };
-            out.extend(wire::rejected(&rejected));
+            at = batch.after;
+            out.push(batch);
         }
-        out
+        Ok(out)
+    }
+
+    fn step(&mut self, batch: &Batch) -> Result<Step, String> {
+        let mut messages = Vec::new();
+        for entry in &batch.entries {
+            messages.extend(self.messages(entry)?);
+        }
+        let cursor = serde_json::to_vec(&batch.after).map_err(|e| e.to_string())?;
+        Ok(Step { cursor, messages })
+    }
+
+    /// How many durable batches there are behind a position. Each is read once more for it, and only once.
+    fn count_behind(&mut self, from: Position) -> Result<u64, String> {
+        let durable = self.durable();
+        if from >= durable {
+            return Ok(0);
+        }
+        let (mut at, mut next) = match self.counted {
+            Some(counted) => counted,
+            None => (from, self.parts.ahead.number_at(from).map_err(|e| e.to_string())?),
+        };
+        let first = match self.at {
+            Some((here, Some(number))) if here == from => number,
+            _ => self.parts.reader.number_at(from).map_err(|e| e.to_string())?,
+        };
+        let mut batches = self.parts.ahead.batches(at).map_err(|e| e.to_string())?;
+        while at < durable {
+            let Some(batch) = batches.next() else { break };
+            let batch = batch.map_err(|e| e.to_string())?;
+            if batch.at >= durable {
+                break;
+            }
+            (at, next) = (batch.after, batch.number + 1);
+        }
+        self.counted = Some((at, next));
+        Ok(next.saturating_sub(first))
     }
 }
 
-fn basis(basis: Basis) -> &'static str {
-    match basis {
-        Basis::Issued => "issued",
-        Basis::LoggedOut => "logged_out",
-        Basis::Ended => "ended",
-        Basis::Disabled => "disabled",
-        Basis::Outdated => "outdated",
-        Basis::Pending => "pending",
-        Basis::Suspended => "suspended",
-        Basis::Killed => "killed",
+fn position(cursor: &[u8]) -> Result<Position, String> {
+    match cursor {
+        [] => Ok(Position::OLDEST),
+        bytes => serde_json::from_slice(bytes).map_err(|e| e.to_string()),
     }
-}
-
-fn received(entry: &Entry, set: &SetInput) -> Message {
-    // What order is kept within: the user of the subject, else the whole subject; hashed, for a key shows in consoles.
-    let subject =
-        SubId::parse_str(set.sub_id.get()).map(|s| s.member("user").map_or_else(|| s.key(), |u| u.key()));
-    let subject = subject.unwrap_or_else(|_| set.sub_id.get().into());
-    let principal = crate::hub::names::hash(&[b"principal", subject.as_bytes()]).text();
-    wire::received(&Received {
-        tenant: &entry.tenant,
-        seq: entry.seq,
-        principal: &principal,
-        compact: &set.compact,
-        iss: &set.iss,
-        uri: &set.uri,
-        at_ms: entry.time_ms,
-    })
 }
 
 impl Source for Projection {
     fn next(&mut self, after: &[u8], max: usize) -> Result<Vec<Step>, String> {
-        let from = match after {
-            [] => Position::OLDEST,
-            bytes => serde_json::from_slice(bytes).map_err(|e| e.to_string())?,
-        };
-        let durable = *self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut batches = Vec::new();
-        for batch in self.reader.batches(from).map_err(|e| e.to_string())? {
-            let batch = batch.map_err(|e| e.to_string())?;
-            if batch.at >= durable || batches.len() >= max {
-                break;
-            }
-            batches.push(batch);
-        }
+        let from = position(after)?;
+        self.stand_at(from)?;
+        let batches = self.read(from, max)?;
         let mut steps = Vec::with_capacity(batches.len() + 1);
-        for batch in batches {
-            let mut messages = Vec::new();
-            for entry in &batch.entries {
-                messages.extend(self.messages(entry)?);
+        for batch in &batches {
+            let before = self.at.map_or(from, |(at, _)| at);
+            self.book.begin(before);
+            match self.step(batch) {
+                Ok(step) => steps.push(step),
+                Err(why) => {
+                    self.book.rewind(before);
+                    return Err(why);
+                }
             }
-            steps.push(Step {
-                cursor: serde_json::to_vec(&batch.after).map_err(|e| e.to_string())?,
-                messages,
-            });
+            self.at = Some((batch.after, Some(batch.number + 1)));
         }
-        let rejected = self.rejections();
+        let rejected = self.parts.speaker.rejections();
         if !rejected.is_empty() {
             let cursor = steps.last().map_or_else(|| after.to_vec(), |s| s.cursor.clone());
             steps.push(Step { cursor, messages: rejected });
         }
         Ok(steps)
     }
-}
 
-/// The cursor in a side file: losing it repeats everything, under the same names.
-pub struct CursorFile {
-    path: PathBuf,
-    journal: String,
-}
+    fn settled(&mut self, acked: &[u8]) {
+        if let Ok(acked) = position(acked) {
+            self.book.settle(acked);
+        }
+    }
 
-impl CursorFile {
-    /// The cursor of a journal (by its id in hex) in `path`.
-    pub fn new(path: PathBuf, journal: String) -> Self {
-        Self { path, journal }
+    fn behind(&mut self, after: &[u8]) -> u64 {
+        // What cannot be counted is at least not nothing.
+        position(after).and_then(|from| self.count_behind(from)).unwrap_or(1)
     }
 }
 
-impl CursorStore for CursorFile {
-    fn load(&mut self) -> Result<Vec<u8>, String> {
-        let Some(file) = crate::keys::file::read(&self.path).map_err(|e| e.to_string())? else {
-            return Ok(vec![]);
-        };
-        let text = String::from_utf8(file).map_err(|e| e.to_string())?;
-        // A cursor of another journal points nowhere in this one.
-        Ok(match text.split_once(' ') {
-            Some((journal, cursor)) if journal == self.journal => cursor.as_bytes().to_vec(),
-            _ => vec![],
-        })
-    }
-
-    fn save(&mut self, cursor: &[u8]) -> Result<(), String> {
-        let text = format!("{} {}", self.journal, String::from_utf8_lossy(cursor));
-        crate::keys::write_private(&self.path, text.as_bytes()).map_err(|e| e.to_string())
-    }
-}
+#[cfg(test)]
+#[path = "projection_tests.rs"]
+mod tests;
