@@ -19,7 +19,8 @@ pub struct Jose {
 }
 
 impl Jose {
-    /// Starts it with new keys, one each for RS256, PS256, ES256 and EdDSA; the `kid` is the algorithm's name.
+    /// Starts it with new keys, one each for RS256, PS256, ES256 and EdDSA, and for what must be refused (RS512, PS512,
+    /// ES384, HS256, none); the `kid` is the algorithm's name.
     pub async fn start() -> Self {
         install::install("jose").await;
         let mut child = Command::new(install::unpacked().join("jose/bin/python"))

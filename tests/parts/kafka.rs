@@ -15,6 +15,11 @@ use super::{address::Address, install, leash::Leash};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Who may do everything on a secured broker: user and password.
+pub const SECURED_USER: (&str, &str) = ("hub", "hub-broker-password-4711");
+/// Whom a secured broker knows and allows nothing.
+pub const SECURED_GUEST: (&str, &str) = ("guest", "guest-broker-password-4711");
+
 /// One record as read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -31,16 +36,37 @@ pub struct Kafka {
     leash: Option<Leash>,
     address: Address,
     data: TempDir,
+    /// Has a listener that asks for a password, and an authorizer.
+    secured: bool,
 }
 
 impl Kafka {
     /// A new, empty broker, ready to serve (about 2 s). Topics are never made by themselves.
     pub async fn start() -> Self {
-        install::install("kafka").await;
-        let data = TempDir::new_in(install::unpacked()).expect("a folder for Kafka's data");
-        let mut kafka = Self { leash: None, address: Address::claim(), data };
+        let mut kafka = Self::claim().await;
         kafka.restart().await;
         kafka
+    }
+
+    /// A new, empty broker that does not run yet: nothing listens on its address before [`Kafka::restart`].
+    pub async fn claim() -> Self {
+        install::install("kafka").await;
+        let data = TempDir::new_in(install::unpacked()).expect("a folder for Kafka's data");
+        Self { leash: None, address: Address::claim(), data, secured: false }
+    }
+
+    /// A new, empty broker whose second listener (SASL_PLAINTEXT, mechanism PLAIN) knows [`SECURED_USER`], who may do
+    /// everything, and [`SECURED_GUEST`], who may do nothing. The first one stays open, for the test itself.
+    pub async fn start_secured() -> Self {
+        let mut kafka = Self { secured: true, ..Self::claim().await };
+        kafka.restart().await;
+        kafka
+    }
+
+    /// `bootstrap.servers` of clients that have a password.
+    pub fn secured_bootstrap(&self) -> String {
+        assert!(self.secured, "this broker asks nobody for a password");
+        self.address.port(9094).to_string()
     }
 
     /// `bootstrap.servers` of its clients.
@@ -71,6 +97,7 @@ impl Kafka {
             install::unpacked().join("kafka").into_os_string(),
             self.address.ip.to_string().into(),
             self.data.path().as_os_str().to_owned(),
+            (if self.secured { "secured" } else { "single" }).into(),
         ];
         let mut leash = Leash::start(&argv, &self.data.path().join("broker.log"));
         leash.serves(self.address.port(9092), 60).await;

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::http::{Answer, Body, call};
 use super::{address::Address, install, leash::Leash};
 
-/// A person of the realm (`alice`, `bob`).
+/// A person of the realm (`alice`, `bob`, `carol`).
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct User {
     /// The `sub` of its tokens.
@@ -230,7 +230,7 @@ fn bearer(said: &Value) -> String {
 }
 
 /// The claims of a token, unverified: the test has it from the issuer itself.
-fn claims(token: &str) -> Value {
+pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
     serde_json::from_slice(&bytes).expect("claims")

@@ -121,7 +121,7 @@ def wait_ready(url, seconds, alive=lambda: True):
 
 
 def configure(url, push_urls):
-    """A new realm with receivers (clients that may have a stream), one client to log in by, and two users."""
+    """A new realm with receivers (clients that may have a stream), one client to log in by, and three users."""
     token = call("POST", f"{url}/realms/master/protocol/openid-connect/token", form={
         "grant_type": "password", "client_id": "admin-cli",
         "username": ADMIN_USER, "password": ADMIN_PASSWORD})[1]["access_token"]
@@ -167,7 +167,7 @@ def make_receivers(realm, token, push_urls):
 
 def make_users(realm, token):
     users = {}
-    for name in ("alice", "bob"):
+    for name in ("alice", "bob", "carol"):
         password, email = f"{name}-password", f"{name}@example.com"
         _, _, headers = call("POST", f"{realm}/users", token, {
             "username": name, "enabled": True, "email": email, "emailVerified": True,
