@@ -29,7 +29,7 @@ use crate::hub::mirror::Feed;
 use crate::hub::sequencer::{Hub, Limits, sequencer};
 use crate::hub::spine::{Parts, Spine};
 use crate::hub::view::Views;
-use crate::hub::{self, base};
+use crate::hub;
 use crate::journal::Folder;
 use crate::keys::Keys;
 use crate::operations::Operations;

@@ -39,7 +39,7 @@ impl Bench {
     pub fn new(issuer: &str) -> Self {
         let state = State::new(TenantId::default_tenant());
         let mut bench = Self { state, now_ms: NOW_MS, key: SubjectKey::new(&[7; 32]) };
-        let jwks = r#""jwks":{"inline":{"keys":[]}}"#;
+        let jwks = r#""jwks":{"url":"https://idp.example/jwks"}"#;
         let upstream = format!(r#"{{"upstream":{{"id":"idp","iss":"{IDP}","aud":["hub"],{jwks}}}}}"#);
         let issuer = format!(r#"{{"token_issuer":{{"id":"as","iss":"{IDP}",{jwks}{issuer}}}}}"#);
         for json in [upstream, issuer] {

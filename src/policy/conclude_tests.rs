@@ -212,5 +212,5 @@ fn much_is_bounded_and_counted() {
     let out = world.signal(&format!("{CAEP}session-revoked"), "{}", &complex(&[S1]), false).unwrap();
     assert_eq!((out.derived.len(), out.derived_cut, out.runs), (1_000, 500, 1_500));
     assert_eq!((out.records.len(), out.records_cut), (3_001, 0));
-    assert_eq!(context().records_max, 5_000);
+    assert_eq!(context().records_max, 10_000);
 }

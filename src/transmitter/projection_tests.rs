@@ -70,6 +70,7 @@ impl Told {
             revived: vec![],
             derived: vec![],
             touched: Default::default(),
+            closed: vec![],
             residual: vec![],
         };
         self.write(time_ms, &Body::Decision(decision));

@@ -87,7 +87,7 @@ impl Desk {
         desk.put(TenantId::hub(), "tenant", json!({ "id": "default" }));
         let all = json!({ "stream_id": "all", "client": "c", "method": "poll", "aud": ["a"], "events_requested": ["*"],
                           "derived": true });
-        desk.put(desk.tenant.clone(), "client", json!({ "id": "c", "bearer_sha256": "0".repeat(64) }));
+        desk.put(desk.tenant.clone(), "client", json!({ "id": "c", "bearer_sha256": "0".repeat(43) }));
         desk.put(desk.tenant.clone(), "stream", all);
         desk
     }
