@@ -112,7 +112,8 @@ pub(super) fn ends_over(state: &State, id: NodeId) -> Vec<(NodeId, End)> {
     let graph = &state.graph;
     let mut out = graph.ends_over(id);
     for (node, logout_counts) in graph.over(id) {
-        let hashes = graph.aliases(node).filter_map(|alias| graph.name(alias)).flat_map(|name| name.hashes.iter());
+        let hashes =
+            graph.aliases(node).filter_map(|alias| graph.name(alias)).flat_map(|name| name.hashes.iter());
         for standing in hashes.flat_map(|hash| state.standing(*hash)) {
             let Some(how) = late::how_of(standing) else { continue };
             let counts = logout_counts || how != How::LoggedOut;
