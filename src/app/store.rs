@@ -120,7 +120,8 @@ pub(super) fn open_store(
         (Some(mirror), false) => {
             drop(mirror);
             let made = make_mirror(places, &mut loaded, (journal.id(), journal.end()));
-            made.inspect_err(|error| tracing::error!(%error, "the mirror cannot be made; the hub goes on")).ok()
+            made.inspect_err(|error| tracing::error!(%error, "the mirror cannot be made; the hub goes on"))
+                .ok()
         }
         (None, _) => None,
     };

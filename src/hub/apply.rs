@@ -11,8 +11,8 @@ use super::entry::{Act, Body, Decision, FactInput, Fate, Lifted, Outcome, Route,
 use super::names;
 use super::object::{Object, ObjectKind, Strength};
 use super::state::{
-    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, Held, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, SEEN_WINDOW_MS, Seen, State,
-    Stored, Timer,
+    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, Held, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX,
+    SEEN_WINDOW_MS, Seen, State, Stored, Timer,
 };
 use crate::lineage::fact::Fact;
 use crate::lineage::node::{Class, End, NodeId};

@@ -196,9 +196,11 @@ pub struct Decision {
 impl Decision {
     /// At least so many bytes it takes in an entry.
     pub fn weight(&self) -> usize {
-        let derived = self.derived.iter().map(|d| 200 + d.uri.len() + d.sub_id.get().len() + d.event.get().len());
+        let derived =
+            self.derived.iter().map(|d| 200 + d.uri.len() + d.sub_id.get().len() + d.event.get().len());
         let texts = self.path.iter().chain(&self.residual).map(|line| 2 * line.len() + 8);
-        let rows = 300 * self.records.len() + 150 * self.lifted.len() + 40 * (self.ends.len() + self.revived.len());
+        let rows =
+            300 * self.records.len() + 150 * self.lifted.len() + 40 * (self.ends.len() + self.revived.len());
         1000 + rows + derived.sum::<usize>() + texts.sum::<usize>()
     }
 }

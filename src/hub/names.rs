@@ -85,7 +85,8 @@ mod tests {
     fn an_echo_is_known_whatever_its_blanks_and_order() {
         let (sub_id, event) = (r#"{"format":"email","email":"a@b"}"#, r#"{"x":1,"y":{"b":2,"a":[1,2]}}"#);
         let a = event_hash("u", sub_id, event);
-        let other = event_hash("u", r#"{ "email":"a@b", "format":"email" }"#, r#"{"y":{"a":[1, 2],"b":2},"x":1}"#);
+        let other =
+            event_hash("u", r#"{ "email":"a@b", "format":"email" }"#, r#"{"y":{"a":[1, 2],"b":2},"x":1}"#);
         assert_eq!(a, other);
         assert_ne!(a, event_hash("u", sub_id, r#"{"x":1,"y":{"b":2,"a":[2,1]}}"#));
         assert_ne!(echo("t", a), echo("t2", a));

@@ -347,7 +347,9 @@ impl Spine {
         let room = usize::try_from(self.room()).unwrap_or(usize::MAX);
         let mut bounds = self.parts.bounds;
         let decision = loop {
-            let Some(decision) = super::decide::decide(state, &journal.0, body, &bounds) else { return Ok(None) };
+            let Some(decision) = super::decide::decide(state, &journal.0, body, &bounds) else {
+                return Ok(None);
+            };
             // What was folded must fit: what is cut is counted in it and said loudly.
             match bounds.halved().filter(|_| decision.weight() > room) {
                 Some(less) => bounds = less,

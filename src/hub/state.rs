@@ -86,7 +86,8 @@ pub struct Echo {
 impl Echo {
     /// Whether the same event of another source may still change something (ADR 0010).
     pub fn leaves_room_for(&self, strength: Strength, names: KeyHash) -> bool {
-        self.said.is_some_and(|(before, said_of)| strength > before || (strength == before && names != said_of))
+        self.said
+            .is_some_and(|(before, said_of)| strength > before || (strength == before && names != said_of))
     }
 }
 

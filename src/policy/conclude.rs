@@ -209,7 +209,8 @@ impl Work<'_> {
         if self.stop.mark != Mark::AtEvent && (lasts || ends.is_empty()) {
             ends.extend(affected.sessions.iter().map(|session| session.node));
             if lasts || ends.is_empty() {
-                let whole = |run: &&Run| keys::of_run(&run.name, run.root).all(|(_, key)| !self.cut.contains(&key));
+                let whole =
+                    |run: &&Run| keys::of_run(&run.name, run.root).all(|(_, key)| !self.cut.contains(&key));
                 ends.extend(affected.runs.iter().filter(|run| run.top).filter(whole).map(|run| run.node));
                 let tokens = affected.tokens.iter().filter(|token| token.top && !token.of_run);
                 ends.extend(tokens.map(|token| token.node));

@@ -176,7 +176,8 @@ impl Conclusion {
 
     /// Whether it has as much as one decision may hold.
     pub fn is_full(&self, context: &Context<'_>) -> bool {
-        self.records.len().max(self.ends.len()) >= context.records_max || self.derived.len() >= context.derived_max
+        self.records.len().max(self.ends.len()) >= context.records_max
+            || self.derived.len() >= context.derived_max
     }
 
     /// Leaves only what ends: all else holds already, or is said by another conclusion.

@@ -5,8 +5,8 @@
 use super::{Decided, Fatal, Spine};
 use crate::hub::command::{Answer, Done, Refused, SetAnswer, SetDraft};
 use crate::hub::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched};
-use crate::hub::{late, names};
 use crate::hub::state::State;
+use crate::hub::{late, names};
 use crate::lineage::alias::Alias;
 use crate::lineage::check::Checked;
 use crate::lineage::fact::Fact;
@@ -35,7 +35,8 @@ impl Spine {
         let echo = names::echo(&txn, draft.event_hash);
         let route = match (draft.route, state.echo(echo)) {
             (Route::Forward, Some(before))
-                if before.leaves_room_for(state.strength_of(&draft.upstream), names::names_hash(&draft.names)) =>
+                if before
+                    .leaves_room_for(state.strength_of(&draft.upstream), names::names_hash(&draft.names)) =>
             {
                 Route::Heard
             }
