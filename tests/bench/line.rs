@@ -1,0 +1,97 @@
+//! `cargo bench --bench line [-- --quick]`: what the line costs, from an accepted SET to its acknowledgement.
+//!
+//! The hub runs as a process of its own with its default configuration and its data on the disk; the load comes from
+//! this process, so that the CPU of the hub is what the kernel accounts to it. Raw costs (josekit, `fdatasync`, a bare
+//! axum) are measured in the same run, between the rounds. On a busy machine only the ratios say something. Nothing is
+//! asserted but that every SET was answered 202 and every receiver got all of it; the table says `over` where a figure
+//! misses its aim (DESIGN, Numbers to design for). Last line: one JSON object of all figures.
+#![allow(clippy::disallowed_methods, reason = "a benchmark is no part of the hub")]
+
+mod accept;
+mod backlog;
+mod cpu;
+mod deliver;
+mod figures;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/hub.rs"]
+mod hub;
+mod idle;
+mod lookup;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/peers.rs"]
+mod peers;
+mod process;
+mod raw;
+mod receivers;
+mod sets;
+mod start;
+mod wire;
+
+use figures::Figures;
+use ssf_hub::clock::Stopwatch;
+use ssf_hub::jose::alg::Alg;
+
+/// What every part of the run needs.
+pub struct Bench {
+    pub quick: bool,
+    pub josekit: raw::Josekit,
+    pub figures: Figures,
+}
+
+impl Bench {
+    /// So many, or about a fifth in a quick run.
+    pub fn many(&self, n: usize) -> usize {
+        if self.quick { n.div_ceil(5) } else { n }
+    }
+
+    /// How many rounds a figure is the median of.
+    pub fn rounds(&self) -> usize {
+        if self.quick { 2 } else { 3 }
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| args.iter().any(|a| a == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if has(raw::BARE_AXUM) {
+        return runtime.block_on(raw::bare_axum());
+    }
+    let only: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| *o == name);
+    let watch = Stopwatch::start();
+    let mut bench = Bench { quick: has("--quick"), josekit: raw::Josekit::new(), figures: Figures::begin() };
+    runtime.block_on(async {
+        let b = &mut bench;
+        if wanted("raw") {
+            b.figures.title("Raw costs, all cores busy");
+            raw::show(b).await;
+        }
+        if wanted("accept") {
+            b.figures.title("In: RS256, 256 in flight, nobody subscribed");
+            accept::run(b).await;
+        }
+        if wanted("deliver") {
+            b.figures.title("Through: one SET in, durable, and out by push or poll; 64 in flight");
+            deliver::push(b, "push_rs256_cpu", Alg::RS256, 1.25).await;
+            deliver::push(b, "push_es256_cpu", Alg::ES256, 2.3).await;
+            deliver::whole(b, "whole_es256_cpu", Alg::ES256, 300.0).await;
+            deliver::whole(b, "whole_rs256_cpu", Alg::RS256, 2000.0).await;
+        }
+        if wanted("idle") {
+            b.figures.title("How long: SET sent → derived SET at the receiver, its flush included");
+            idle::run(b).await;
+        }
+        if wanted("lookup") {
+            b.figures.title("Gate: 1,000,000 records");
+            lookup::run(b);
+        }
+        if wanted("backlog") {
+            b.figures.title("Journal and backlog: ES256, 256 in flight, polled streams");
+            let history = backlog::run(b).await;
+            b.figures.title("Start with 100,000 entries of history");
+            start::run(b, history).await;
+        }
+    });
+    bench.figures.end(watch.elapsed());
+}
