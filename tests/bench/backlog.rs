@@ -71,7 +71,8 @@ impl Owing {
     }
 
     async fn measured(&self, n: usize, work: impl AsyncFnOnce(&Site)) -> (f64, Written) {
-        let (before, from) = (self.site.written().await, self.site.settled_us().await);
+        // At rest: the last measurement ended so.
+        let (before, from) = (self.site.written().await, self.site.cpu_us());
         work(&self.site).await;
         let used = self.site.settled_us().await - from;
         let after = self.site.written().await;

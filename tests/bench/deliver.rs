@@ -71,7 +71,7 @@ async fn cost(b: &mut Bench, from: Alg, to: Alg, poll: bool) -> Cost {
         let all = Arc::new(sets::requests("idp", &sets::sign(&idp, &format!("r{round}"), n)));
         let signatures = if poll { 2.0 } else { 1.0 };
         let raw = b.josekit.verify_us(from) + signatures * b.josekit.sign_us(to);
-        let before = site.settled_us().await;
+        let before = site.cpu_us();
         wire::all_accepted(site.public(), &all, IN_FLIGHT).await;
         sent += n;
         pushed.seen.wait_for(sent).await;
