@@ -212,7 +212,7 @@ impl State {
         if set.route == Route::Heard {
             return;
         }
-        let claims = Claims {
+        let claims = || Claims {
             uri: set.uri.clone(),
             sub_id: set.sub_id.get().into(),
             event: set.event.get().into(),
@@ -222,7 +222,7 @@ impl State {
             accepted_ms: entry.time_ms,
             subject: names::subject_order(set.sub_id.get()),
         };
-        self.owe(Item { seq: entry.seq, index: 0 }, claims, false, fx);
+        self.owe(Item { seq: entry.seq, index: 0 }, &set.uri, claims, false, fx);
     }
 
     /// Remembers a SET, and forgets those that left the window.
@@ -265,19 +265,26 @@ impl State {
         }
     }
 
-    /// Owes claims to every stream that wants them.
-    fn owe(&mut self, item: Item, claims: Claims, derived: bool, fx: &mut Vec<Effect>) {
-        let entry_ms = claims.accepted_ms;
+    /// Owes claims to every stream that wants them; where nobody does, they are not even made.
+    fn owe(
+        &mut self,
+        item: Item,
+        uri: &str,
+        claims: impl FnOnce() -> Claims,
+        derived: bool,
+        fx: &mut Vec<Effect>,
+    ) {
         let wanting: Vec<StreamNo> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.wants(&claims.uri) && (!derived || s.derived))
+            .filter(|(_, s)| s.wants(uri) && (!derived || s.derived))
             .map(|(no, _)| *no)
             .collect();
         if wanting.is_empty() {
             return;
         }
-        let claims = Arc::new(claims);
+        let claims = Arc::new(claims());
+        let entry_ms = claims.accepted_ms;
         let owed = u32::try_from(wanting.len()).unwrap_or(u32::MAX);
         self.claims.insert(item, Held { claims: claims.clone(), owed });
         for stream in wanting {
@@ -441,7 +448,7 @@ impl State {
         for (n, derived) in decision.derived.iter().enumerate() {
             let item = Item { seq: decision.cause, index: u32::try_from(n + 1).unwrap_or(u32::MAX) };
             echoes.push(derived.echo);
-            let claims = Claims {
+            let claims = || Claims {
                 uri: derived.uri.clone(),
                 sub_id: derived.sub_id.get().into(),
                 event: derived.event.get().into(),
@@ -451,7 +458,7 @@ impl State {
                 accepted_ms: entry.time_ms,
                 subject: names::subject_order(derived.sub_id.get()),
             };
-            self.owe(item, claims, true, fx);
+            self.owe(item, &derived.uri, claims, true, fx);
         }
         // The order in which echoes are forgotten must be the one that a reload finds.
         echoes.sort_unstable();

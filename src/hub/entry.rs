@@ -302,6 +302,13 @@ struct By {
     by: String,
 }
 
+/// As JSON, into memory that is asked for once: `about` so many bytes.
+fn json(value: &impl Serialize, about: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut out = Vec::with_capacity(about);
+    serde_json::to_writer(&mut out, value)?;
+    Ok(out)
+}
+
 impl Body {
     /// The kind, as it stands in the entry header. Released; never renumbered.
     pub fn kind(&self) -> u8 {
@@ -345,10 +352,13 @@ impl Body {
                 serde_json::to_vec(&Remove { kind: *kind, id: id.clone(), by: by.clone() })
             }
             Self::Keys(b) => serde_json::to_vec(b),
-            Self::Set(b) => serde_json::to_vec(b),
+            Self::Set(b) => {
+                let names: usize = b.names.iter().map(|n| 120 + 25 * n.hashes.len()).sum();
+                json(b, 600 + b.compact.len() + b.sub_id.get().len() + b.event.get().len() + names)
+            }
             Self::Fact(b) => serde_json::to_vec(b),
             Self::Kill(b) | Self::Lift(b) => serde_json::to_vec(b),
-            Self::Decision(b) => serde_json::to_vec(b),
+            Self::Decision(b) => json(b, 600 + 200 * b.records.len() + 600 * b.derived.len()),
             Self::Outcomes(b) => serde_json::to_vec(b),
             Self::Tick => Ok(Vec::new()),
             Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),

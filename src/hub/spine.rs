@@ -356,7 +356,8 @@ impl Spine {
                 None => break decision,
             }
         };
-        let id = self.stage(tenant, Body::Decision(decision.clone()))?;
+        let id = self.stage(tenant, Body::Decision(decision))?;
+        let Some(Body::Decision(decision)) = self.last_body.take() else { return Ok(None) };
         let told = (id.clone(), decision.txn.clone(), decision.reason_code.clone(), decision.touched);
         self.after.push(Box::new(move || tell(&told)));
         Ok(Some((id, decision)))

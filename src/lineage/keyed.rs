@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::alias::Alias;
@@ -29,7 +30,12 @@ impl std::fmt::Debug for KeyHash {
 
 impl Serialize for KeyHash {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.serialize_str(&self.text()) } else { self.0.serialize(s) }
+        if !s.is_human_readable() {
+            return self.0.serialize(s);
+        }
+        let mut text = [0; 22];
+        let len = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(S::Error::custom)?;
+        s.serialize_str(std::str::from_utf8(&text[..len]).map_err(S::Error::custom)?)
     }
 }
 
