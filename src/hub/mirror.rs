@@ -122,8 +122,13 @@ impl Feed {
             let woken = self.wake.wait_timeout_while(waiting, GATHER, |w| !w.stop);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let rows = std::mem::take(&mut waiting.rows).into_iter().collect();
-        (rows, waiting.cursor.take(), waiting.stop)
+        let rows = std::mem::take(&mut waiting.rows);
+        let (cursor, stop) = (waiting.cursor.take(), waiting.stop);
+        drop(waiting);
+        // In the order of their keys sled finds the next row's leaf where it has just been.
+        let mut rows: Vec<Change> = rows.into_iter().collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        (rows, cursor, stop)
     }
 }
 
