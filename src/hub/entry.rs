@@ -38,6 +38,19 @@ pub enum Route {
     Heard,
 }
 
+impl Route {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Control => "control",
+            Self::Beyond => "beyond",
+            Self::Echo => "echo",
+            Self::Heard => "heard",
+        }
+    }
+}
+
 /// A received SET.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SetInput {

@@ -19,4 +19,4 @@ pub use alg::Alg;
 pub use compact::{Compact, Header, verify_compact};
 pub use keyset::KeySet;
 pub use remote::{JwksSource, RemoteKeys};
-pub use sign::{SigningKey, sign_compact, sign_json_flattened};
+pub use sign::{SigningKey, sign_compact};

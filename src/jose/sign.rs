@@ -120,14 +120,6 @@ pub fn sign_compact(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<Strin
     Ok(token)
 }
 
-/// Signs `payload` as flattened JSON (RFC 7515 §7.2.2), everything in the protected header.
-pub fn sign_json_flattened(key: &SigningKey, typ: Option<&str>, payload: &[u8]) -> Result<String, Error> {
-    let protected = key.header(typ);
-    let payload = URL_SAFE_NO_PAD.encode(payload);
-    let signature = key.signature(&format!("{protected}.{payload}"))?;
-    Ok(format!(r#"{{"protected":"{protected}","payload":"{payload}","signature":"{signature}"}}"#))
-}
-
 /// Signs under any header at all: how tests make tokens that the hub itself would never make.
 #[cfg(test)]
 pub(crate) fn sign_raw(key: &SigningKey, header: &str, payload: &str) -> Result<String, Error> {
@@ -211,17 +203,6 @@ mod tests {
             assert_eq!(err, crate::jose::compact::Error::Signature);
             assert!(!format!("{key:?}").contains("n\":"));
         }
-    }
-
-    #[test]
-    fn flattened_is_the_same_signature() {
-        let key = SigningKey::generate(Alg::ES256).unwrap();
-        let json: Value = serde_json::from_str(&sign_json_flattened(&key, None, b"x y").unwrap()).unwrap();
-        let part = |name: &str| json[name].as_str().unwrap().to_string();
-        let compact = format!("{}.{}.{}", part("protected"), part("payload"), part("signature"));
-        let (header, payload) =
-            verify_compact(compact.as_bytes(), &set_of(&key), &[Alg::ES256], 1000).unwrap();
-        assert_eq!((header.typ, payload), (None, b"x y".to_vec()));
     }
 
     #[test]

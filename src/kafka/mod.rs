@@ -7,7 +7,7 @@
 //! - [`config`]: settings → librdkafka's configuration
 //! - [`topics`]: the three topics, and their creation where that is allowed
 //! - [`wire`]: messages from plain arguments: received SETs, rejections
-//! - [`record`]: the same for `revocations`: records, heartbeats, tombstones
+//! - [`record`]: the same for `revocations`: records and tombstones
 //! - [`tracker`]: which steps the broker has acknowledged
 //! - [`producer`]: librdkafka's producer with that tracker
 //! - [`fault`]: what keeps it from delivering, and whose it is to mend

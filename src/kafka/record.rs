@@ -1,4 +1,4 @@
-//! Messages of the compacted topic `revocations`: records, heartbeats, tombstones (GATES 2.2).
+//! Messages of the compacted topic `revocations`: records and tombstones (GATES 2.2).
 //!
 //! In the flow: the source that `app` gives to `run` calls these for each decision. Pure functions; the signature
 //! comes from a closure. What travels is keyed twice: `h` with the tenant's subject key when the entry was
@@ -16,8 +16,6 @@ use crate::tenant::{Seq, TenantId};
 
 /// CloudEvents type of a revocation record.
 pub const REVOCATION_TYPE: &str = "dev.ssfhub.revocation.v1";
-/// CloudEvents type of a heartbeat.
-pub const HEARTBEAT_TYPE: &str = "dev.ssfhub.revocation.heartbeat.v1";
 
 /// The key of the revocation feed: `HMAC-SHA-256(feed key, h)` cut to 16 bytes, base64url, 22 characters
 /// (GATES 2.2). Says nothing to who has the subject key but not the feed key.
@@ -125,9 +123,11 @@ pub fn revocation(r: &Revocation<'_>, sign: Sign<'_>) -> Result<Message, Error> 
         state: r.state,
     };
     let id = format!("{}:{}:{}", r.tenant, r.seq, r.index);
-    let mut headers = headers(r.tenant, "application/jose+json", &id, r.iss, REVOCATION_TYPE);
+    let mut headers = headers(r.tenant, "application/jose", &id, r.iss, REVOCATION_TYPE);
     headers.push(("ce_subject", key));
-    headers.extend(time(r.issued_at));
+    headers.extend(time("ce_time", r.issued_at));
+    headers.push(("ce_sequence", r.seq.to_string()));
+    headers.push(("ce_correlationid", r.txn.into()));
     Ok(Message {
         topic: Topic::Revocations,
         key: record_key(r.tenant, r.kind, r.hash, r.basis),
@@ -148,48 +148,6 @@ pub fn tombstone(tenant: &TenantId, kind: &str, hash: &str, basis: &str) -> Mess
 
 fn record_key(tenant: &TenantId, kind: &str, hash: &str, basis: &str) -> Vec<u8> {
     format!("{tenant}/{kind}:{hash}/{basis}").into_bytes()
-}
-
-/// A sign of life of a tenant's revocation set.
-#[derive(Clone, Copy, Debug)]
-pub struct Heartbeat<'a> {
-    /// Whose.
-    pub tenant: &'a TenantId,
-    /// The tenant's `iss`.
-    pub iss: &'a str,
-    /// How far the set is.
-    pub seq: Seq,
-    /// The hub's time (ms since 1970).
-    pub hub_time: i64,
-    /// Digest of the set as it stands at (seq, hub_time).
-    pub digest: &'a str,
-}
-
-/// The message of a heartbeat, on the reserved key `{tenant}/_heartbeat` (no kind begins with `_`).
-///
-/// # Errors
-/// [`Error::Sign`] if `sign` fails.
-pub fn heartbeat(beat: &Heartbeat<'_>, sign: Sign<'_>) -> Result<Message, Error> {
-    #[derive(Serialize)]
-    struct Value<'a> {
-        v: u8,
-        tenant: &'a TenantId,
-        shard: u32,
-        seq: Seq,
-        hub_time: i64,
-        digest: &'a str,
-    }
-    let (tenant, seq) = (beat.tenant, beat.seq);
-    let value = Value { v: 1, tenant, shard: 0, seq, hub_time: beat.hub_time, digest: beat.digest };
-    let id = format!("{tenant}:{seq}@{}", beat.hub_time);
-    let mut headers = headers(tenant, "application/jose+json", &id, beat.iss, HEARTBEAT_TYPE);
-    headers.extend(time(beat.hub_time));
-    Ok(Message {
-        topic: Topic::Revocations,
-        key: format!("{tenant}/_heartbeat").into_bytes(),
-        payload: Some(sign(&serde_json::to_vec(&value)?).map_err(Error::Sign)?.into_bytes()),
-        headers,
-    })
 }
 
 #[cfg(test)]

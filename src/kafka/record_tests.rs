@@ -59,6 +59,7 @@ fn revocation_records_have_the_members_of_gates_2_2() {
         assert_eq!(message.key, b"t-1/user:HHH/killed");
         assert_eq!(header(&message, "ce_id"), Some("t-1:7:2"));
         assert_eq!(header(&message, "ce_type"), Some(REVOCATION_TYPE));
+        assert_eq!(header(&message, "ce_correlationid"), Some("tx"));
         let v = value(&message);
         assert_eq!(
             (&v["until"], &v["expires_at"], &v["state"]),
@@ -102,18 +103,6 @@ fn nothing_goes_out_unsigned() {
     let refuse: Sign<'_> = &|_| Err("no key".into());
     let r = record(&tenant, Until::Hold, None, State::Active);
     assert!(matches!(revocation(&r, refuse), Err(Error::Sign(why)) if why == "no key"));
-    let beat = Heartbeat { tenant: &tenant, iss: "i", seq: Seq(9), hub_time: 5, digest: "D" };
-    assert!(matches!(heartbeat(&beat, refuse), Err(Error::Sign(_))));
-}
-
-#[test]
-fn heartbeats_have_a_reserved_key() {
-    let tenant = tenant();
-    let beat = Heartbeat { tenant: &tenant, iss: "i", seq: Seq(9), hub_time: 5, digest: "D" };
-    let message = heartbeat(&beat, &plain).unwrap();
-    assert_eq!(message.key, b"t-1/_heartbeat");
-    let want = json!({"v": 1, "tenant": "t-1", "shard": 0, "seq": 9, "hub_time": 5, "digest": "D"});
-    assert_eq!(value(&message), want);
 }
 
 #[test]

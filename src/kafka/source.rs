@@ -8,7 +8,7 @@ use super::wire::Message;
 /// One journal batch, or something said beside the journal.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The position behind it, opaque here. A step that is not of the journal (a heartbeat, a rejection) has the
+    /// The position behind it, opaque here. A step that is not of the journal (a rejection) has the
     /// cursor of the step before it; it is not repeated after a failure.
     pub cursor: Vec<u8>,
     /// What it says; may be nothing.

@@ -21,7 +21,7 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Topic {
     /// The original SETs, as evidence.
     Received,
-    /// Revocation records and heartbeats; compacted.
+    /// Revocation records; compacted.
     Revocations,
     /// What was refused, and why.
     Rejected,

@@ -52,7 +52,13 @@ pub struct Received<'a> {
     pub tenant: &'a TenantId,
     /// Its entry.
     pub seq: Seq,
-    /// What order is kept within: the hash of its root principal, as text.
+    /// Its `jti`: with `iss` it names the event (CloudEvents `id` and `source`).
+    pub jti: &'a str,
+    /// Its `txn`.
+    pub txn: &'a str,
+    /// Where the hub routed it: what is not `forward` or `heard` has no effect, and must have none at who reads this.
+    pub route: &'a str,
+    /// What order is kept within: the keyed hash of its user, else of its subject, as text.
     pub principal: &'a str,
     /// The original, compact JWS.
     pub compact: &'a str,
@@ -60,20 +66,36 @@ pub struct Received<'a> {
     pub iss: &'a str,
     /// Event type URI.
     pub uri: &'a str,
+    /// When it happened, if that was said (ms since 1970).
+    pub event_ms: Option<i64>,
     /// When the hub accepted it (ms since 1970).
     pub at_ms: i64,
 }
 
 /// The message of a received SET: its original bytes, so that the evidence stays verifiable.
 pub fn received(set: &Received<'_>) -> Message {
-    let id = format!("{}:{}", set.tenant, set.seq);
-    let mut headers = headers(set.tenant, "application/secevent+jwt", &id, set.iss, set.uri);
-    headers.extend(time(set.at_ms));
+    let key = format!("{}/{}", set.tenant, set.principal);
+    let mut headers = headers(set.tenant, "application/secevent+jwt", set.jti, set.iss, &event_type(set.uri));
+    headers.extend(time("ce_time", set.event_ms.unwrap_or(set.at_ms)));
+    headers.extend(time("ce_recordedtime", set.at_ms));
+    headers.push(("ce_sequence", set.seq.to_string()));
+    headers.push(("ce_correlationid", set.txn.into()));
+    headers.push(("ce_partitionkey", key.clone()));
+    headers.push(("route", set.route.into()));
     Message {
         topic: Topic::Received,
-        key: format!("{}/{}", set.tenant, set.principal).into_bytes(),
+        key: key.into_bytes(),
         payload: Some(set.compact.as_bytes().to_vec()),
         headers,
+    }
+}
+
+/// The CloudEvents type of an event type: the OpenID ones in reverse-DNS form, any other as it is.
+fn event_type(uri: &str) -> String {
+    let openid = uri.strip_prefix("https://schemas.openid.net/secevent/");
+    match openid.and_then(|rest| rest.split_once("/event-type/")) {
+        Some((family, name)) => format!("net.openid.secevent.{family}.{name}"),
+        None => uri.into(),
     }
 }
 
@@ -113,7 +135,7 @@ pub fn rejected(r: &Rejected<'_>) -> Result<Message, Error> {
     let upstream = cut(r.upstream, NAME_MAX_BYTES);
     let value = Value { reason: cut(r.reason, REASON_MAX_BYTES), upstream, at: r.at_ms, size: r.size };
     let mut headers = headers(r.tenant, "application/json", r.id, r.hub_iss, REJECTED_TYPE);
-    headers.extend(time(r.at_ms));
+    headers.extend(time("ce_time", r.at_ms));
     let by = r.iss.map_or(upstream, |iss| cut(iss, NAME_MAX_BYTES));
     Ok(Message {
         topic: Topic::Rejected,
@@ -141,10 +163,10 @@ pub(super) fn headers(
     ]
 }
 
-/// `ce_time` in RFC 3339; none for a time beyond the calendar.
-pub(super) fn time(at_ms: i64) -> Option<(&'static str, String)> {
+/// A time in RFC 3339; none for one beyond the calendar.
+pub(super) fn time(name: &'static str, at_ms: i64) -> Option<(&'static str, String)> {
     let at = DateTime::from_timestamp_millis(at_ms)?;
-    Some(("ce_time", at.to_rfc3339_opts(SecondsFormat::Millis, true)))
+    Some((name, at.to_rfc3339_opts(SecondsFormat::Millis, true)))
 }
 
 /// The first `max` bytes, cut between characters.

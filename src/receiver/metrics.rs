@@ -34,13 +34,7 @@ impl Metrics {
 
     /// A SET was journaled.
     pub fn routed(&self, tenant: &TenantId, route: Route) {
-        let route = match route {
-            Route::Forward => "forward",
-            Route::Control => "control",
-            Route::Beyond => "beyond",
-            Route::Echo => "echo",
-            Route::Heard => "heard",
-        };
+        let route = route.as_str();
         self.routed.get_or_create(&[("tenant", tenant.to_string()), ("route", route.into())]).inc();
     }
 }

@@ -126,7 +126,7 @@ impl Projection {
             out.push(self.parts.speaker.revocation(entry, followed, n)?);
         }
         if let Some(Body::Set(set)) = &body {
-            out.push(self.parts.speaker.received(entry, set));
+            out.push(self.parts.speaker.received(entry, set)?);
         }
         Ok(out)
     }

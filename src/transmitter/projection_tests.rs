@@ -100,9 +100,8 @@ fn said(steps: &[Step]) -> String {
     let one = |message: &Message| {
         assert_eq!(message.topic, Topic::Revocations);
         let Some(payload) = &message.payload else { return 'x' };
-        let jws: serde_json::Value = serde_json::from_slice(payload).unwrap();
-        let record =
-            base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(jws["payload"].as_str().unwrap());
+        let part = std::str::from_utf8(payload).unwrap().split('.').nth(1).unwrap();
+        let record = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
         let record: serde_json::Value = serde_json::from_slice(&record.unwrap()).unwrap();
         if record["state"] == "active" { '+' } else { '-' }
     };

@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use super::followed::Followed;
 use crate::hub::entry::SetInput;
+use crate::hub::names;
 use crate::jose::alg::Alg;
-use crate::jose::sign::sign_json_flattened;
+use crate::jose::sign::sign_compact;
 use crate::journal::Entry;
 use crate::kafka::record::{self, Revocation};
 use crate::kafka::wire::{self, Message, Received, Rejected};
 use crate::keys::{Keys, TenantKeys};
 use crate::operations::Operations;
 use crate::revocation::record::{Basis, Effect, Until};
+use crate::set::dialect::Dialect;
+use crate::set::event::Event;
 use crate::set::sub_id::SubId;
 use crate::tenant::TenantId;
 
@@ -76,8 +79,7 @@ impl Speaker {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             state: f.state,
         };
-        let sign =
-            |json: &[u8]| sign_json_flattened(&signing, Some(RECORD_TYP), json).map_err(|e| e.to_string());
+        let sign = |json: &[u8]| sign_compact(&signing, RECORD_TYP, json).map_err(|e| e.to_string());
         record::revocation(&revocation, &sign).map_err(|e| e.to_string())
     }
 
@@ -89,22 +91,29 @@ impl Speaker {
     }
 
     /// A SET that was accepted.
-    pub fn received(&self, entry: &Entry, set: &SetInput) -> Message {
-        // What order is kept within: the user of the subject, else the whole subject; hashed, for a key shows in
-        // consoles.
+    pub fn received(&mut self, entry: &Entry, set: &SetInput) -> Result<Message, String> {
+        let (keys, _) = self.of_tenant(&entry.tenant)?;
+        // What order is kept within: the user of the subject, else the whole subject.
         let subject = SubId::parse_str(set.sub_id.get())
             .map(|s| s.member("user").map_or_else(|| s.key(), |u| u.key()))
             .unwrap_or_else(|_| set.sub_id.get().into());
-        let principal = crate::hub::names::hash(&[b"principal", subject.as_bytes()]).text();
-        wire::received(&Received {
+        let principal =
+            record::feed_hash(keys.feed_key(), &names::hash(&[b"principal", subject.as_bytes()]).0);
+        let event = Event::parse_str(&set.uri, set.event.get(), Dialect::default()).ok();
+        let event_ms = event.and_then(|event| event.common.event_timestamp_ms);
+        Ok(wire::received(&Received {
             tenant: &entry.tenant,
             seq: entry.seq,
+            jti: &set.jti,
+            txn: &set.txn,
+            route: set.route.as_str(),
             principal: &principal,
             compact: &set.compact,
             iss: &set.iss,
             uri: &set.uri,
+            event_ms: event_ms.or(set.toe.map(|s| s.saturating_mul(1000))),
             at_ms: entry.time_ms,
-        })
+        }))
     }
 
     /// Refused SETs since the last look.

@@ -74,17 +74,17 @@ pub fn text(message: &Message) -> String {
     String::from_utf8(message.value.clone().unwrap_or_default()).unwrap()
 }
 
-/// The revocation record in a message: the payload of its flattened JWS, unverified. Null for a tombstone.
+/// The revocation record in a message: the payload of its JWS, unverified. Null for a tombstone.
 pub fn record(message: &Message) -> Value {
     let Some(value) = &message.value else { return Value::Null };
-    let jws: Value = serde_json::from_slice(value).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jws["payload"].as_str().unwrap()).unwrap()).unwrap()
+    let payload = std::str::from_utf8(value).unwrap().split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// The entry that a message is about, from its `ce_id` (`tenant:seq`, then `:index` for a record).
+/// The entry that a message is about, and the index of a record (the end of its `ce_id`, `tenant:seq:index`).
 fn seq(message: &Message) -> (u64, u64) {
-    let mut numbers = header(message, "ce_id").split(':').skip(1).map(|n| n.parse().unwrap());
-    (numbers.next().unwrap(), numbers.next().unwrap_or(0))
+    let index = header(message, "ce_id").split(':').nth(2).map_or(0, |n| n.parse().unwrap());
+    (header(message, "ce_sequence").parse().unwrap(), index)
 }
 
 /// What each key was told first, in order. At least once: a repetition is allowed, something new that is older than
