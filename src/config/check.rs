@@ -173,11 +173,10 @@ pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
         {
             faults.push(Fault::new(place.clone(), format!("another of this kind has the same {what}")));
         }
-        if let Some(iss) = issuer(object) {
-            if iss.strip_prefix(public_url).is_some_and(|rest| rest.starts_with("/t/")) {
-                let what = "is an issuer of this hub; it takes no SET and no token of its own";
-                faults.push(Fault::new(place.key("iss"), what));
-            }
+        let own = |iss: &str| iss.strip_prefix(public_url).is_some_and(|rest| rest.starts_with("/t/"));
+        if issuer(object).is_some_and(own) {
+            let what = "is an issuer of this hub; it takes no SET and no token of its own";
+            faults.push(Fault::new(place.key("iss"), what));
         }
     }
 }

@@ -50,6 +50,9 @@ impl Followed {
     }
 }
 
+/// What a step changed: how each record stood before.
+type Before = Vec<(Key, Option<Followed>)>;
+
 /// All of them.
 pub struct Book {
     max: usize,
@@ -57,7 +60,7 @@ pub struct Book {
     /// When each ends, per tenant: its time passes with its own entries.
     ends: HashMap<TenantId, BTreeSet<(i64, Key)>>,
     /// What each step changed, oldest first, with the position before it.
-    changes: VecDeque<(Position, Vec<(Key, Option<Followed>)>)>,
+    changes: VecDeque<(Position, Before)>,
 }
 
 impl Book {

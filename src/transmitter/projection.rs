@@ -49,6 +49,16 @@ pub struct Projection {
     counted: Option<(Position, u64)>,
 }
 
+/// What an entry changes among the records.
+struct Changes {
+    /// To be cleared and taken out.
+    over: Vec<Followed>,
+    /// To be said.
+    said: Vec<Followed>,
+    /// The entry, where its payload is there.
+    body: Option<Body>,
+}
+
 impl Projection {
     /// A projection of the journal.
     pub fn new(parts: Parts) -> Self {
@@ -94,11 +104,11 @@ impl Projection {
         Ok(())
     }
 
-    /// What an entry changes among the records: those to be cleared and taken out, then those to be said.
-    fn changes(&mut self, entry: &Entry) -> Result<(Vec<Followed>, Vec<Followed>, Option<Body>), String> {
+    /// What an entry changes among the records.
+    fn changes(&mut self, entry: &Entry) -> Result<Changes, String> {
         let over = self.book.due(&entry.tenant, entry.time_ms);
         let mut said = Vec::new();
-        let Payload::Present(payload) = &entry.payload else { return Ok((over, said, None)) };
+        let Payload::Present(payload) = &entry.payload else { return Ok(Changes { over, said, body: None }) };
         let body = Body::parse(entry.kind, entry.version, payload).map_err(|e| e.to_string())?;
         if let Body::Decision(Decision { lifted, records, txn, .. }) = &body {
             for lifted in lifted {
@@ -108,11 +118,11 @@ impl Projection {
                 said.push(self.book.stand(&entry.tenant, entry.seq, record, txn));
             }
         }
-        Ok((over, said, Some(body)))
+        Ok(Changes { over, said, body: Some(body) })
     }
 
     fn messages(&mut self, entry: &Entry) -> Result<Vec<Message>, String> {
-        let (over, said, body) = self.changes(entry)?;
+        let Changes { over, said, body } = self.changes(entry)?;
         let mut out = Vec::new();
         // Numbered behind the decision's own, whose numbers must not depend on what has expired.
         for (n, old) in over.into_iter().enumerate() {
