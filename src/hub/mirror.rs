@@ -112,6 +112,13 @@ impl Feed {
         }
     }
 
+    /// Takes what waits now, if anything does: for who writes the rows in step, as the simulation does.
+    pub fn take_now(&self) -> Option<(Vec<Change>, Cursor)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let cursor = waiting.cursor.take()?;
+        Some((std::mem::take(&mut waiting.rows).into_iter().collect(), cursor))
+    }
+
     fn take(&self) -> (Vec<Change>, Option<Cursor>, bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.cursor.is_none() && !waiting.stop {

@@ -88,7 +88,15 @@ pub fn load(
     id: JournalId,
     end: Position,
 ) -> Result<Loaded, Error> {
-    let (mut states, position, from) = begin(disk, seal, mirror, id, end)?;
+    let begun = begin(disk, seal, mirror, id, end)?;
+    load_from(reader, begun)
+}
+
+/// Where a fold begins: the states there, the place in the journal, and where they come from.
+pub type Begun = (States, Position, From);
+
+/// Folds what lies behind a beginning; [`load`] with the beginning already chosen.
+pub fn load_from(reader: &mut Reader, (mut states, position, from): Begun) -> Result<Loaded, Error> {
     let mut undecided = BTreeMap::new();
     let folded = fold(reader, position, &mut states, |tenant, body| {
         undecided.insert(tenant.clone(), body);
@@ -108,7 +116,7 @@ fn begin(
     mirror: Option<&Mirror>,
     id: JournalId,
     end: Position,
-) -> Result<(States, Position, From), Error> {
+) -> Result<Begun, Error> {
     if let Some(mirror) = mirror
         && let Some((states, position)) = from_mirror(mirror, id, end)
     {
@@ -132,13 +140,24 @@ fn usable(header: &Header, id: JournalId, end: Position) -> bool {
 
 /// The states that the mirror holds, or `None` where it is empty, of another journal, ahead or damaged.
 pub fn from_mirror(mirror: &Mirror, id: JournalId, end: Position) -> Option<(States, Position)> {
-    let cursor: Cursor = serde_json::from_slice(&mirror.cursor().ok()??.0).ok()?;
+    from_rows(&mirror.cursor().ok()??.0, mirror.rows().map(Result::ok), id, end)
+}
+
+/// The states of a mirror's cursor and rows, or `None` where they are of another journal, ahead or damaged; an item
+/// that is `None` is a row that cannot be read.
+pub fn from_rows(
+    cursor: &[u8],
+    rows: impl Iterator<Item = Option<(Vec<u8>, Vec<u8>)>>,
+    id: JournalId,
+    end: Position,
+) -> Option<(States, Position)> {
+    let cursor: Cursor = serde_json::from_slice(cursor).ok()?;
     if cursor.journal != id.0 || cursor.fold_version != FOLD_VERSION || cursor.position > end {
         return None;
     }
     let mut states = empty();
-    for row in mirror.rows() {
-        let (key, value) = row.ok()?;
+    for row in rows {
+        let (key, value) = row?;
         let (tenant, key) = split_key(&key)?;
         states.entry(tenant.clone()).or_insert_with(|| State::new(tenant)).load(key, &value).ok()?;
     }

@@ -63,6 +63,20 @@ impl SimDisk {
         self.state().capacity = capacity;
     }
 
+    /// Ends every fault, and every limit of room; what was lost stays lost.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.fail_next.clear();
+        state.fail_after = None;
+        state.fail_per_65536 = 0;
+        state.capacity = None;
+    }
+
+    /// Bytes that all files have together.
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
     /// What was done so far.
     pub fn counts(&self) -> Counts {
         self.state().counts

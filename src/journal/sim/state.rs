@@ -92,9 +92,12 @@ impl State {
         self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    pub fn used(&self) -> u64 {
+        self.files.values().map(|f| f.visible.len() as u64).sum()
+    }
+
     pub fn room(&self, bytes: u64) -> io::Result<()> {
-        let used: u64 = self.files.values().map(|f| f.visible.len() as u64).sum();
-        let full = self.capacity.is_some_and(|capacity| used + bytes > capacity);
+        let full = self.capacity.is_some_and(|capacity| self.used() + bytes > capacity);
         if full { Err(Fault::NoSpace.into()) } else { Ok(()) }
     }
 
