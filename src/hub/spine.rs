@@ -147,6 +147,11 @@ impl Spine {
         &self.journal
     }
 
+    /// Makes the chain's own files durable too, so that heads signed now can be checked without the payloads.
+    pub fn sync_chain(&mut self) -> Result<(), Fatal> {
+        Ok(self.journal.sync_chain()?)
+    }
+
     /// What was counted.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -214,8 +219,7 @@ impl Spine {
         }
         self.commit()?;
         if !base.is_empty() {
-            // The heads that a base signs can then be checked without the payloads.
-            self.journal.sync_chain()?;
+            self.sync_chain()?;
         }
         for answer in base {
             let written = (self.parts.base)(self).map_err(Refused::Unfit);

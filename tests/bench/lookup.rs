@@ -98,7 +98,7 @@ pub fn run(b: &mut Bench) {
     let derived = cpu::of_one(300, || {
         let mut keys = Keys::default();
         derive::keys(&token, None, &key, &mut keys).unwrap();
-        assert_eq!(decide(NOW_MS, keys.iter().copied(), &set.view(), NOW_MS), Verdict::Allow);
+        assert_eq!(decide(NOW_MS, keys.as_slice().iter().copied(), &set.view(), NOW_MS), Verdict::Allow);
     });
     let mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
     let raw = cpu::of_one(300, || {

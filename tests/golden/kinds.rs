@@ -14,7 +14,7 @@ use ssf_hub::revocation::record::{Basis, Effect, Until};
 use ssf_hub::stream::Method;
 
 /// Every word that must be met.
-pub const ALL: [&str; 67] = [
+pub const ALL: [&str; 73] = [
     "put",
     "remove",
     "keys",
@@ -40,6 +40,7 @@ pub const ALL: [&str; 67] = [
     "route control",
     "route beyond",
     "route echo",
+    "route heard",
     "fact agent",
     "fact run",
     "fact token",
@@ -75,13 +76,18 @@ pub const ALL: [&str; 67] = [
     "deny",
     "suspend",
     "issued",
+    "logged_out",
     "ended",
     "disabled",
+    "outdated",
+    "pending",
     "suspended",
     "killed",
     "delivered",
     "gave up",
     "lifted",
+    "closed",
+    "ambiguous",
 ];
 
 /// How a node can end.
@@ -144,6 +150,7 @@ fn route(route: Route) -> &'static str {
         Route::Control => "route control",
         Route::Beyond => "route beyond",
         Route::Echo => "route echo",
+        Route::Heard => "route heard",
     }
 }
 
@@ -215,6 +222,12 @@ fn of_decision(decision: &Decision, met: &mut BTreeSet<String>) {
     if !decision.lifted.is_empty() {
         met.insert("lifted".into());
     }
+    if !decision.closed.is_empty() {
+        met.insert("closed".into());
+    }
+    if decision.touched.ambiguous {
+        met.insert("ambiguous".into());
+    }
     met.extend(decision.ends.iter().map(|(_, how)| end(*how).into()));
     met.extend(decision.revived.iter().map(|(_, how)| format!("taken back: {}", end(*how))));
 }
@@ -239,7 +252,10 @@ fn key(kind: Kind) -> &'static str {
 fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Issued => "issued",
+        Basis::LoggedOut => "logged_out",
         Basis::Ended => "ended",
+        Basis::Outdated => "outdated",
+        Basis::Pending => "pending",
         Basis::Disabled => "disabled",
         Basis::Suspended => "suspended",
         Basis::Killed => "killed",

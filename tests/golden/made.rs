@@ -4,6 +4,7 @@
 //! the rules of the build conclude.
 
 use ssf_hub::hub::entry::{Body, Decision, Derived, Fate, Lifted, Outcome, Touched};
+use ssf_hub::lineage::alias::Alias;
 use ssf_hub::lineage::node::{How, NodeId};
 use ssf_hub::policy::reason::Reason;
 use ssf_hub::revocation::key::{KeyHash, Kind};
@@ -48,7 +49,8 @@ fn decision(n: usize, reason: Reason, cause: Seq) -> Decision {
             vec![]
         },
         derived: if n % 6 == 0 { vec![derived] } else { vec![] },
-        touched: Touched { runs: n as u32, tokens: 1, truncated: n % 9 == 8, left_out: (n % 4) as u32 },
+        touched: Touched { runs: n as u32, tokens: 1, truncated: n % 9 == 8, left_out: (n % 4) as u32, ambiguous: n % 8 == 7 },
+        closed: if n % 10 == 9 { vec![Alias::new("email", "", "old@example.com")] } else { vec![] },
         residual: if n % 9 == 8 { vec!["run far".into()] } else { vec![] },
     }
 }
@@ -67,7 +69,16 @@ pub const KINDS: [Kind; 12] = [
     Kind::Tenant,
     Kind::Cnf,
 ];
-pub const BASES: [Basis; 5] = [Basis::Issued, Basis::Ended, Basis::Disabled, Basis::Suspended, Basis::Killed];
+pub const BASES: [Basis; 8] = [
+    Basis::Issued,
+    Basis::LoggedOut,
+    Basis::Ended,
+    Basis::Disabled,
+    Basis::Outdated,
+    Basis::Pending,
+    Basis::Suspended,
+    Basis::Killed,
+];
 pub const HOWS: [How; 7] =
     [How::Suspended, How::LoggedOut, How::Completed, How::Deadline, How::Revoked, How::Disabled, How::Killed];
 

@@ -54,10 +54,11 @@ fn parts(all: &[&[u8]]) -> String {
 fn every_other_hash_is_as_formats_says() {
     let seen = names::seen_key("idp", "https://idp.example", "j-1");
     assert_eq!(seen.text(), parts(&[b"seen", b"idp", b"https://idp.example", b"j-1"]));
-    let echo =
-        names::echo("txn-1", "urn:x", r#"{ "format":"email", "email":"a@b" }"#, r#"{"z":1,"a":[2, 1]}"#);
+    let event =
+        names::event_hash("urn:x", r#"{ "format":"email", "email":"a@b" }"#, r#"{"z":1,"a":[2, 1]}"#);
     let sub_id = br#"{"email":"a@b","format":"email"}"#;
-    assert_eq!(echo.text(), parts(&[b"echo", b"txn-1", b"urn:x", sub_id, br#"{"a":[2,1],"z":1}"#]));
+    assert_eq!(event.text(), parts(&[b"event", b"urn:x", sub_id, br#"{"a":[2,1],"z":1}"#]));
+    assert_eq!(names::echo("txn-1", event).text(), parts(&[b"echo", b"txn-1", &event.0]));
     let txn = names::txn(&[9; 16], &TenantId::parse("t-1").unwrap(), Seq(77));
     assert_eq!(txn, parts(&[b"txn", &[9; 16], b"t-1", &77u64.to_be_bytes()]));
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use ssf_hub::hub::entry::{Act, Body, FactInput, IssuerKeys, Named, Route, SetInput};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
-use ssf_hub::hub::spine::fact_hashes;
 use ssf_hub::lineage::alias::Alias;
 use ssf_hub::lineage::fact::Fact;
 use ssf_hub::lineage::subject::names_in;
@@ -157,7 +156,7 @@ fn facts() -> Vec<Value> {
 
 fn fact(json: Value, key: Option<&str>) -> Body {
     let fact = serde_json::from_value::<Fact>(json).unwrap().checked().unwrap();
-    let hashes = fact_hashes(&subject_key(), &fact);
+    let hashes = fact.aliases().iter().map(|alias| subject_key().hashes(alias)).collect();
     Body::Fact(FactInput { client: "broker".into(), fact, hashes, idempotency_key: key.map(Into::into) })
 }
 
@@ -174,7 +173,7 @@ fn set(n: u32, uri: &str, sub_id: &str, event: &str, route: Route) -> Body {
         uri: uri.into(),
         sub_id: raw(sub_id),
         event: raw(event),
-        echo: names::echo(&txn, uri, sub_id, event),
+        echo: names::echo(&txn, names::event_hash(uri, sub_id, event)),
         txn,
         toe: (n % 2 == 0).then_some(T0_MS / 1000),
         all_sessions: n % 3 == 0,
@@ -198,6 +197,7 @@ fn sets() -> Vec<Body> {
         set(3, verification, r#"{"format":"opaque","id":"s"}"#, r#"{"state":"x"}"#, Route::Control),
         set(4, "urn:example:other", &alice, "{}", Route::Beyond),
         set(5, &format!("{CAEP}session-revoked"), &of_session, &logout, Route::Echo),
+        set(9, &format!("{CAEP}session-revoked"), &of_session, &logout, Route::Heard),
         set(6, "urn:example:unknown", &alice, r#"{ "n" : 1.50, "deep" : [ { } ] }"#, Route::Forward),
         set(7, &format!("{RISC}account-enabled"), &alice, "{}", Route::Forward),
         set(

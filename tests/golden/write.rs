@@ -128,7 +128,7 @@ pub fn spine(dir: &Path) -> Spine {
 
 fn base_and_heads(dir: &Path) {
     let mut spine = spine(dir);
-    spine.journal_mut().sync_chain().unwrap();
+    spine.sync_chain().unwrap();
     seal(dir).sign_heads(dir, &heads_of(&spine, T0_MS)).unwrap();
     base::write(&spine, &Folder::open(&dir.join("bases")).unwrap(), &seal(dir), 9).unwrap();
 }
@@ -156,7 +156,7 @@ pub fn write(dir: &Path) {
     let expected = expected(&writing.states, &writing.journal);
     drop(writing);
     let mut spine = spine(dir);
-    spine.journal_mut().sync_chain().unwrap();
+    spine.sync_chain().unwrap();
     seal(dir).sign_heads(dir, &heads_of(&spine, T0_MS + 1)).unwrap();
     drop(spine);
     std::fs::write(dir.join("expected.json"), expected).unwrap();

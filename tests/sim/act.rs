@@ -4,7 +4,6 @@ use ssf_hub::hub::command::{Command, Done, Refused, SetAnswer, SetDraft};
 use ssf_hub::hub::entry::{Act, Body, FactInput, IssuerKeys, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
-use ssf_hub::hub::spine::fact_hashes;
 use ssf_hub::lineage::fact::Fact;
 use ssf_hub::lineage::keyed::KeyHash;
 use ssf_hub::tenant::{EntryId, TenantId};
@@ -149,7 +148,7 @@ impl World {
             echo: draft
                 .txn
                 .as_ref()
-                .map(|txn| names::echo(txn, &draft.uri, draft.sub_id.get(), draft.event.get())),
+                .map(|txn| names::echo(txn, draft.event_hash)),
             uri: draft.uri.clone(),
             must: vec![],
         };
@@ -238,9 +237,10 @@ impl World {
 
 fn tell(telling: Telling) -> (Command, Wait) {
     let fact: Fact = telling.fact.fact();
-    let hashes = fact_hashes(words::key(telling.tenant), &fact);
+    let hashes = fact.aliases().iter().map(|alias| words::key(telling.tenant).hashes(alias)).collect();
     let (answer, got) = oneshot::channel();
     let idempotency_key = telling.key.map(|n| format!("key-{n}"));
     let (tenant, client) = (tenant(telling.tenant), client(telling.client));
-    (Command::Fact { tenant, client, fact, hashes, idempotency_key, answer }, Wait::Fact(telling, got))
+    let input = Box::new(FactInput { client, fact, hashes, idempotency_key });
+    (Command::Fact(tenant, input, answer), Wait::Fact(telling, got))
 }

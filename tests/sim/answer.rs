@@ -113,16 +113,16 @@ impl World {
 
     /// Until when somebody who ended is held: a token's lifetime from now, or from when he ended first, for a signal
     /// that asks for what holds already changes nothing (DESIGN 6).
-    fn ended_until(&self, of: u8, who: Who) -> i64 {
+    fn ended_until(&self, of: u8, who: Who, basis: Basis) -> i64 {
         let until = self.now_ms() + i64::from(LIFETIME_S) * 1000;
         let standing = self.life.spine.state(&tenant(of)).map_or(&[][..], |s| s.standing(who.key(of)));
-        let held = standing.iter().find(|s| s.basis == Basis::Ended && s.until == Until::Hold);
+        let held = standing.iter().find(|s| s.basis == basis && s.until == Until::Hold);
         held.and_then(|s| s.expires_at).map_or(until, |first| first.min(until))
     }
 
     /// What a SET that was taken leaves behind for certain.
     fn holds_of_set(&mut self, of: u8, word: SetWord, took: Option<Route>, in_doubt: bool) {
-        let acts = took == Some(Route::Forward) && word.by == By::Idp;
+        let acts = matches!(took, Some(Route::Forward | Route::Heard)) && word.by == By::Idp;
         if !acts && !in_doubt {
             return;
         }
@@ -131,12 +131,14 @@ impl World {
             What::Enabled(user) => (Who::User(user), Basis::Disabled, Expect::Free),
             What::Logout(_, session) | What::SessionRevoked(_, session) => {
                 let who = Who::Session(session);
-                (who, Basis::Ended, Expect::Held(Some(self.ended_until(of, who))))
+                let logout = matches!(word.what, What::Logout(..));
+                let basis = if logout { Basis::LoggedOut } else { Basis::Ended };
+                (who, basis, Expect::Held(Some(self.ended_until(of, who, basis))))
             }
             _ => return,
         };
         // A hold that is there already is not made shorter by what is in doubt.
-        let keeps = in_doubt && basis == Basis::Ended;
+        let keeps = in_doubt && matches!(basis, Basis::Ended | Basis::LoggedOut);
         if !keeps {
             self.hold(of, who, basis, (!in_doubt).then_some(expect));
         }
@@ -232,7 +234,7 @@ impl World {
                 self.model.tokens.insert((of, token), (run, exp_ms));
             }
             FactWord::CompleteRun(run) if !done.no_change && !doubtful => {
-                let until = self.ended_until(of, Who::Run(run));
+                let until = self.ended_until(of, Who::Run(run), Basis::Ended);
                 self.hold(of, Who::Run(run), Basis::Ended, Some(Expect::Held(Some(until))));
                 self.model.over.insert((of, Who::Run(run)));
                 self.count("run completed");

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ssf_hub::hub::base::{self, Seal, hex};
-use ssf_hub::hub::mirror::Cursor;
+use ssf_hub::hub::mirror::{Cursor, row_key};
 use ssf_hub::hub::names;
 use ssf_hub::hub::spine::Spine;
 use ssf_hub::hub::start::{self, States};
+use ssf_hub::hub::state::FOLD_VERSION;
 use ssf_hub::journal::sim::SimDisk;
 use ssf_hub::journal::{JournalId, Position};
 use ssf_hub::rows::Change;
@@ -25,8 +26,17 @@ impl FakeMirror {
         self.0.push((changes, cursor));
     }
 
-    pub fn wipe(&mut self) {
-        self.0.clear();
+    /// Made anew of the states.
+    pub fn seed(&mut self, states: &mut States, journal: JournalId, position: Position) {
+        let mut changes: Vec<Change> = vec![];
+        for (tenant, state) in states {
+            let mut rows = vec![];
+            state.dump(&mut rows);
+            state.settle();
+            changes.extend(rows.into_iter().map(|(key, value)| (row_key(tenant, &key), Some(value))));
+        }
+        let cursor = Cursor { journal: journal.0, position, fold_version: FOLD_VERSION };
+        self.0 = vec![(changes, cursor)];
     }
 
     /// The power goes: it stands at an earlier cursor, or is gone.

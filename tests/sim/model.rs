@@ -179,7 +179,9 @@ impl Model {
         let out = key.is_some_and(|key| self.went_out.contains(&key));
         let maybe_out = key.is_some_and(|key| self.maybe_out.contains(&key));
         let want = if sent.route == Route::Forward && out { Route::Echo } else { sent.route };
-        let fits = route == want || (sent.route == Route::Forward && maybe_out && route == Route::Echo);
+        // Whether an echo is still decided depends on who said it before (ADR 0010); it goes out no more either way.
+        let heard = sent.route == Route::Forward && (out || maybe_out);
+        let fits = route == want || (heard && matches!(route, Route::Echo | Route::Heard));
         ensure!(fits, "route", "{id} goes {route:?}, not {want:?}");
         if route == Route::Forward {
             self.went_out.extend(key);
@@ -192,6 +194,7 @@ impl Model {
         Ok(match route {
             Route::Forward => "accepted",
             Route::Echo => "echo",
+            Route::Heard => "heard",
             Route::Control => "control",
             Route::Beyond => "beyond",
         })
@@ -215,7 +218,7 @@ impl Model {
                 let other = self.named.iter().find(|(_, n)| same(n));
                 ensure!(other.is_none(), "jti", "{named:?} is called {jti} and {}", other.unwrap().0);
                 self.named.insert(jti, named);
-                let echo = names::echo(&claims.txn, &claims.uri, &claims.sub_id, &claims.event);
+                let echo = names::echo(&claims.txn, names::event_hash(&claims.uri, &claims.sub_id, &claims.event));
                 self.went_out.insert((tenant, echo));
                 self.received.push((tenant, claims.clone()));
             }

@@ -78,7 +78,7 @@ impl Told {
             }
             Effect::Standing { key, standing } => self.sets[tenant].put(key, standing),
             Effect::Token { key, lineage } => self.sets[tenant].put_token(key, lineage),
-            Effect::Recorded { .. } | Effect::Objects | Effect::Tenant(_) => {}
+            Effect::Recorded { .. } | Effect::Overfull { .. } | Effect::Objects | Effect::Tenant(_) => {}
         }
     }
 }

@@ -268,6 +268,7 @@ impl Content {
             jti: jti.into(),
             payload_hash: names::hash(&[compact.as_bytes(), txn.as_deref().unwrap_or("").as_bytes()]),
             compact,
+            event_hash: names::event_hash(&self.uri, &self.sub_id, &self.event),
             uri: self.uri,
             sub_id: RawValue::from_string(self.sub_id).unwrap(),
             event: RawValue::from_string(self.event).unwrap(),

@@ -238,14 +238,12 @@ impl Start<'_> {
             bounds: Bounds::default(),
             base: base_writer(self.bases.clone()),
         };
-        let from = loaded.from.clone();
-        let mut spine = Spine::new(journal, loaded.states, parts);
-        if from == From::Mirror {
-            spine.mirror_tail();
-        } else {
-            mirror.wipe();
-            spine.mirror_everything();
+        let (from, mut states) = (loaded.from.clone(), loaded.states);
+        if from != From::Mirror {
+            mirror.seed(&mut states, journal.id(), journal.end());
         }
+        let mut spine = Spine::new(journal, states, parts);
+        spine.mirror_tail();
         spine.publish_all();
         spine.decide_late(loaded.undecided).map_err(|fatal| NoStart::Disk(fatal.to_string()))?;
         Ok((Life { spine, sink, feed, troubled, leapt: false }, from, opened.cut_bytes > 0))

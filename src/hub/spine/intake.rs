@@ -4,7 +4,7 @@
 
 use super::{Decided, Fatal, Spine};
 use crate::hub::command::{Answer, Done, Refused, SetAnswer, SetDraft};
-use crate::hub::entry::{Act, Body, FactInput, IssuerKeys, Route, SetInput, Touched};
+use crate::hub::entry::{Act, Body, Decision, FactInput, IssuerKeys, Route, SetInput, Touched};
 use crate::hub::state::State;
 use crate::hub::{late, names};
 use crate::lineage::alias::Alias;
@@ -102,7 +102,8 @@ impl Spine {
         let born = !matches!(input.fact, Fact::Complete { .. });
         let id = self.stage(&tenant, Body::Fact(input))?;
         let decided = self.decide(&tenant)?;
-        let born_revoked = born && decided.as_ref().is_some_and(|d| !d.1.records.is_empty());
+        let stops = |d: &Decision| !d.records.is_empty() || !d.ends.is_empty();
+        let born_revoked = born && decided.as_ref().is_some_and(|(_, decision)| stops(decision));
         self.later(answer, with_decision(done(&tenant, id.seq), decided, born_revoked));
         Ok(())
     }
