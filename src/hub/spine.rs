@@ -252,10 +252,10 @@ impl Spine {
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
-            Command::AcceptClock(_, answer) if self.room() < self.room_min => {
-                self.refuse(answer, Refused::DiskFull)
-            }
             Command::AcceptClock(by, answer) => {
+                if !self.room_for_act()? {
+                    return self.refuse(answer, Refused::DiskFull);
+                }
                 self.boot_offset_ms = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
                 self.leapt = false;
                 let id = self.stage(&TenantId::hub(), Body::ClockAccepted { by })?;
@@ -274,6 +274,15 @@ impl Spine {
     /// Bytes that can still be staged, whether or not there is a next segment.
     fn room(&self) -> u64 {
         self.journal.room().saturating_sub(self.staged_bytes as u64)
+    }
+
+    /// Whether an operator's act may be staged.
+    fn room_for_act(&mut self) -> Result<bool, Fatal> {
+        if self.room() < self.room_min {
+            // What is staged before it may be all that is in its way.
+            self.commit()?;
+        }
+        Ok(self.room() >= self.room_min)
     }
 
     /// Whether outcomes and ticks may be written: they leave the last room to kills.

@@ -274,7 +274,9 @@ impl Chain {
             begin = *end;
         }
         let mut whole = self.bytes.clone();
-        whole.resize(used(have).max(whole.len()), 0);
+        // To the end of the file, not only over what is seen there: after a failed flush a page may read as zeros and
+        // still hold, on the disk, a batch that was cut; a crash would bring it back beside another one in `.pay`.
+        whole.resize(have.len(), 0);
         let name = segment::name(segment, Part::Log);
         log.file
             .write_at(from as u64, &whole)

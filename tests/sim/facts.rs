@@ -134,7 +134,7 @@ pub fn tenants() -> Vec<Object> {
 pub fn objects() -> Vec<Object> {
     let upstream = |id: &str, effect: &str| -> Upstream {
         let json = serde_json::json!({
-            "id": id, "iss": IDP, "aud": ["https://hub.example"], "jwks": {"inline": {"keys": []}},
+            "id": id, "iss": IDP, "aud": ["https://hub.example"], "jwks": {"url": "https://idp.example/jwks"},
             "max_token_lifetime_s": LIFETIME_S, "authority": {"effect": effect},
         });
         serde_json::from_value(json).unwrap()

@@ -142,11 +142,7 @@ impl Spine {
         if !self.states.contains_key(&tenant) {
             return self.refuse(answer, Refused::NoTenant);
         }
-        if self.room() < self.room_min {
-            // What is staged before it may be all that is in its way.
-            self.commit()?;
-        }
-        if self.room() < self.room_min {
+        if !self.room_for_act()? {
             return self.refuse(answer, Refused::DiskFull);
         }
         let body = if kill { Body::Kill(act) } else { Body::Lift(act) };
