@@ -161,7 +161,9 @@ impl World {
         let outcomes = std::mem::take(&mut self.outcomes);
         let spine = &self.life.spine;
         let due = spine.next_timer_ms().is_some_and(|at| at <= spine.now_ms());
-        let alone = cmds.len() == 1 && outcomes.is_empty() && !due && !self.life.troubled;
+        // Behind a leap it is the batch that finds out which clock counts, and with it what is due.
+        let quiet = outcomes.is_empty() && !due && !self.life.troubled && !self.life.leapt;
+        let alone = cmds.len() == 1 && quiet;
         let entries = spine.stats().entries;
         let (mut commands, mut waits) = (vec![], vec![]);
         for cmd in cmds {
