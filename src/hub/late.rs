@@ -11,7 +11,7 @@ use crate::lineage::fact::{EdgeType, Fact};
 use crate::lineage::node::{Class, End, How, NodeId};
 use crate::lineage::subject::Resolved;
 use crate::lineage::walk::{Reach, affected};
-use crate::policy::conclude::{Born, Conclusion, born};
+use crate::policy::conclude::{Born, Conclusion, born, known_at_last};
 use crate::policy::late;
 
 /// Runs and tokens that one late fact may stop.
@@ -19,6 +19,32 @@ const RELINKED_MAX: usize = 1000;
 
 /// What a fact leads to, a complete aside.
 pub(super) fn on_fact(ground: Ground<'_>, fact: &Fact) -> Option<Conclusion> {
+    let mut all = told(ground, fact);
+    let stopped = stopped_by_name(ground.state, fact);
+    if !stopped.is_empty() {
+        join(&mut all, Some(known_at_last(stopped)));
+    }
+    all
+}
+
+/// Whom this fact made known and who was stopped under his name before. Without an end of his own a lift of something
+/// above would give him back.
+fn stopped_by_name(state: &State, fact: &Fact) -> Vec<(NodeId, How)> {
+    let mut out = vec![];
+    let known = fact.aliases().into_iter().filter_map(|alias| state.graph.find(&alias));
+    for id in known.filter(|id| id.seq() == state.seq()) {
+        let keys = state.graph.named(id).into_iter().flat_map(|named| named.hashes);
+        let holds = keys.flat_map(|key| state.standing(key)).filter_map(late::how_of);
+        for how in holds.filter(|how| how.is_reversible()) {
+            if !out.contains(&(id, how)) {
+                out.push((id, how));
+            }
+        }
+    }
+    out
+}
+
+fn told(ground: Ground<'_>, fact: &Fact) -> Option<Conclusion> {
     let find = |alias: &Alias| ground.state.graph.find(alias);
     match fact {
         Fact::Run(run) => told_of(ground, find(&Alias::new("run", "", &run.id))?),

@@ -202,7 +202,7 @@ fn recover(disk: &dyn Disk, id: &JournalId, segment: u32) -> Result<Recovered, E
         next_batch += 1;
     }
     let cut = used(&pay.bytes[at..]);
-    cut_and_settle(&mut pay, last_at.map_or(at, |from| from as usize), at, cut)?;
+    cut_and_settle(&mut pay, last_at.map_or(at, |from| from as usize), at)?;
     chain.repair(id, &mut log, log_from)?;
     let info =
         SegmentInfo { segment, fold_version: pay.header.fold_version, first_batch: pay.header.first_batch };
@@ -219,16 +219,16 @@ fn recover(disk: &dyn Disk, id: &JournalId, segment: u32) -> Result<Recovered, E
     Ok(Recovered { active, heads, next_batch, cut_bytes: cut as u64 })
 }
 
-/// Zeros the `cut` bytes at `at`, and makes durable what is kept.
+/// Zeros everything from `at` on, and makes durable what is kept.
 ///
+/// To the end of the file, not only over what is seen there: after a failed flush a page may read as zeros and still
+/// hold, on the disk, a batch that was cut; a crash would bring it back behind the batches of a sealed segment.
 /// The last batch is written again: after a failed `fdatasync` the kernel may call pages clean that never reached the
 /// disk, and a second one alone would then prove nothing.
-fn cut_and_settle(pay: &mut Image, last_at: usize, at: usize, cut: usize) -> Result<(), Error> {
+fn cut_and_settle(pay: &mut Image, last_at: usize, at: usize) -> Result<(), Error> {
     let name = segment::name(pay.header.segment, Part::Pay);
     let mut settle = || {
-        if cut > 0 {
-            pay.file.write_at(at as u64, &vec![0; cut])?;
-        }
+        pay.file.write_at(at as u64, &vec![0; pay.bytes.len() - at])?;
         if last_at < at {
             pay.file.write_at(last_at as u64, &pay.bytes[last_at..at])?;
         }
@@ -274,8 +274,7 @@ impl Chain {
             begin = *end;
         }
         let mut whole = self.bytes.clone();
-        // To the end of the file, not only over what is seen there: after a failed flush a page may read as zeros and
-        // still hold, on the disk, a batch that was cut; a crash would bring it back beside another one in `.pay`.
+        // To the end of the file, as in `.pay`: what was cut must not come back beside another batch there.
         whole.resize(have.len(), 0);
         let name = segment::name(segment, Part::Log);
         log.file

@@ -72,6 +72,12 @@ pub fn born(it: &Born<'_>, ends: &[(NodeId, End)], context: &Context<'_>) -> Con
     out
 }
 
+/// Who was stopped under a name before anybody told of him: known at last, he ends like everybody who is stopped, so
+/// that what comes below is born revoked and only his own lift gives him back.
+pub fn known_at_last(ends: Vec<(NodeId, How)>) -> Conclusion {
+    Conclusion { ends, ..Conclusion::new(Reason::BornRevoked, &Affected::default()) }
+}
+
 /// What a fact told of.
 #[derive(Clone, Copy, Debug)]
 pub enum Born<'a> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-pub use super::born::{Born, born};
+pub use super::born::{Born, born, known_at_last};
 pub use super::conclusion::{Conclusion, Context, Lifted, Times};
 use super::derive;
 use super::keys::{self, Subject};

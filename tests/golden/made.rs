@@ -49,7 +49,13 @@ fn decision(n: usize, reason: Reason, cause: Seq) -> Decision {
             vec![]
         },
         derived: if n % 6 == 0 { vec![derived] } else { vec![] },
-        touched: Touched { runs: n as u32, tokens: 1, truncated: n % 9 == 8, left_out: (n % 4) as u32, ambiguous: n % 8 == 7 },
+        touched: Touched {
+            runs: n as u32,
+            tokens: 1,
+            truncated: n % 9 == 8,
+            left_out: (n % 4) as u32,
+            ambiguous: n % 8 == 7,
+        },
         closed: if n % 10 == 9 { vec![Alias::new("email", "", "old@example.com")] } else { vec![] },
         residual: if n % 9 == 8 { vec!["run far".into()] } else { vec![] },
     }

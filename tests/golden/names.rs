@@ -54,8 +54,7 @@ fn parts(all: &[&[u8]]) -> String {
 fn every_other_hash_is_as_formats_says() {
     let seen = names::seen_key("idp", "https://idp.example", "j-1");
     assert_eq!(seen.text(), parts(&[b"seen", b"idp", b"https://idp.example", b"j-1"]));
-    let event =
-        names::event_hash("urn:x", r#"{ "format":"email", "email":"a@b" }"#, r#"{"z":1,"a":[2, 1]}"#);
+    let event = names::event_hash("urn:x", r#"{ "format":"email", "email":"a@b" }"#, r#"{"z":1,"a":[2, 1]}"#);
     let sub_id = br#"{"email":"a@b","format":"email"}"#;
     assert_eq!(event.text(), parts(&[b"event", b"urn:x", sub_id, br#"{"a":[2,1],"z":1}"#]));
     assert_eq!(names::echo("txn-1", event).text(), parts(&[b"echo", b"txn-1", &event.0]));

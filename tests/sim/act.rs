@@ -145,10 +145,7 @@ impl World {
             origin: (of, draft.upstream.clone(), draft.jti.clone()),
             payload: draft.payload_hash,
             route: draft.route,
-            echo: draft
-                .txn
-                .as_ref()
-                .map(|txn| names::echo(txn, draft.event_hash)),
+            echo: draft.txn.as_ref().map(|txn| names::echo(txn, draft.event_hash)),
             uri: draft.uri.clone(),
             must: vec![],
         };

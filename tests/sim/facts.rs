@@ -1,5 +1,7 @@
 //! Facts and objects of the simulated world, made from small numbers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ssf_hub::hub::object::{Client, Object, Tenant, Upstream};
 use ssf_hub::lineage::alias::Alias;
 use ssf_hub::lineage::fact::{AgentFact, EdgeFact, EdgeType, Fact, RunFact, TokenFact, ToolFact};
@@ -140,7 +142,9 @@ pub fn objects() -> Vec<Object> {
         serde_json::from_value(json).unwrap()
     };
     let client = |id: &str| -> Client {
-        let json = serde_json::json!({"id": id, "bearer_sha256": format!("hash of {id}"), "facts": true});
+        let hash =
+            URL_SAFE_NO_PAD.encode([id.len() as u8 ^ id.as_bytes()[0] ^ id.as_bytes()[id.len() - 1]; 32]);
+        let json = serde_json::json!({"id": id, "bearer_sha256": hash, "facts": true});
         serde_json::from_value(json).unwrap()
     };
     vec![

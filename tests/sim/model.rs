@@ -218,7 +218,8 @@ impl Model {
                 let other = self.named.iter().find(|(_, n)| same(n));
                 ensure!(other.is_none(), "jti", "{named:?} is called {jti} and {}", other.unwrap().0);
                 self.named.insert(jti, named);
-                let echo = names::echo(&claims.txn, names::event_hash(&claims.uri, &claims.sub_id, &claims.event));
+                let echo =
+                    names::echo(&claims.txn, names::event_hash(&claims.uri, &claims.sub_id, &claims.event));
                 self.went_out.insert((tenant, echo));
                 self.received.push((tenant, claims.clone()));
             }
