@@ -3,17 +3,20 @@
 //! No clock, chance, I/O, key, float or hash-map order; bounds are counts (DESIGN 2). Due timers fire first,
 //! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
 
+mod owe;
+mod remember;
+mod timers;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use timers::GRACE_MS;
+
 use super::effect::{Claims, Effect, Item};
-use super::entry::{Act, Body, Decision, FactInput, Fate, Lifted, Outcome, Route, SetInput};
+use super::entry::{Act, Body, Decision, FactInput, Lifted, Route, SetInput};
 use super::names;
 use super::object::{Object, ObjectKind, Strength};
-use super::state::{
-    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, Held, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX,
-    SEEN_WINDOW_MS, Seen, State, Stored, Timer,
-};
+use super::state::{Echo, IDEMPOTENCY_MAX, Seen, State, Stored, Timer};
 use crate::lineage::fact::Fact;
 use crate::lineage::node::{Class, End, NodeId};
 use crate::revocation::key::KeyHash;
@@ -21,11 +24,6 @@ use crate::revocation::record::{Basis, Effect as Strike, Record, Standing, Until
 use crate::stream::StreamNo;
 use crate::tenant::Seq;
 
-/// Most timers that one entry fires; the rest wait for the next entry.
-const TIMERS_PER_ENTRY: usize = 10_000;
-/// How long an expired token, or a run whose last token is dead, stays in memory; and when what could not be
-/// forgotten is looked at again (ms).
-const GRACE_MS: i64 = 3_600_000;
 /// Most known tokens whose lineage one fact may refresh.
 const REFRESH_MAX: usize = 10_000;
 
@@ -93,37 +91,6 @@ impl State {
         fx
     }
 
-    fn fire(&mut self, now_ms: i64, fx: &mut Vec<Effect>) {
-        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
-        let due: Vec<_> =
-            due.filter(|key| !self.waits_for_decision(key)).take(TIMERS_PER_ENTRY).cloned().collect();
-        for key in due {
-            self.timers.remove(&key);
-            match key.1 {
-                Timer::Deadline(_) => {}
-                Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
-                Timer::Forget(node) => self.forget(node, now_ms, fx),
-            }
-        }
-    }
-
-    /// A deadline ends a run by a decision, so that it stands in the journal like any other end. One that was cut
-    /// short since, or whose run is over or gone, needs none.
-    fn waits_for_decision(&self, (at, timer): &(i64, Timer)) -> bool {
-        let Timer::Deadline(node) = timer else { return false };
-        self.graph.lasts_until_ms(*node) == Some(*at) && self.graph.node(*node).is_some_and(|n| !n.is_over())
-    }
-
-    /// Forgets a node that is over for good. What still has something below it is looked at again later.
-    fn forget(&mut self, node: NodeId, now_ms: i64, fx: &mut Vec<Effect>) {
-        let key = self.jti_key(node);
-        if self.graph.forget(node, now_ms) {
-            fx.extend(key.map(|key| Effect::Token { key, lineage: None }));
-        } else if self.graph.node(node).is_some() {
-            self.timers.insert((now_ms.saturating_add(GRACE_MS), Timer::Forget(node)), ());
-        }
-    }
-
     /// The longest that any token of a configured issuer may live (ms).
     pub(super) fn longest_token_ms(&self) -> i64 {
         let lifetimes = self.objects().filter_map(|s| match &s.object {
@@ -132,16 +99,6 @@ impl State {
             _ => None,
         });
         i64::from(lifetimes.max().unwrap_or(86_400)) * 1000
-    }
-
-    /// Runs whose deadline has passed, oldest first, at most `max`.
-    pub(super) fn overdue(&self, now_ms: i64, max: usize) -> Vec<NodeId> {
-        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
-        let runs = due.filter_map(|(_, timer)| match timer {
-            Timer::Deadline(node) => Some(*node),
-            _ => None,
-        });
-        runs.take(max).collect()
     }
 
     fn put(&mut self, object: &Object, by: &str, fx: &mut Vec<Effect>) {
@@ -182,24 +139,6 @@ impl State {
         fx.push(Effect::Objects);
     }
 
-    /// What was owed on a stream that is taken away is owed no longer.
-    fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
-        self.streams.remove(&no);
-        self.owed_count.remove(&no);
-        let first = Item { seq: Seq(0), index: 0 };
-        let last = Item { seq: Seq(u64::MAX), index: u32::MAX };
-        let owed: Vec<_> = self.owed.range((no, first)..=(no, last)).map(|(k, ())| *k).collect();
-        for (no, item) in owed {
-            self.settle_owed(no, item);
-            self.release(item);
-        }
-        let dead: Vec<_> = self.dead.range((no, first)..=(no, last)).map(|(k, _)| *k).collect();
-        for key in dead {
-            self.dead.remove(&key);
-        }
-        fx.push(Effect::Stream { no, stream: None });
-    }
-
     fn set(&mut self, entry: &Stamped, set: &SetInput, fx: &mut Vec<Effect>) {
         let no = self.object(ObjectKind::Upstream, &set.upstream).map_or(0, |s| s.no);
         let seen = Seen { upstream: no, at_ms: entry.time_ms, seq: entry.seq, payload: set.payload_hash };
@@ -225,124 +164,12 @@ impl State {
         self.owe(Item { seq: entry.seq, index: 0 }, &set.uri, claims, false, fx);
     }
 
-    /// Remembers a SET, and forgets those that left the window.
-    fn remember(&mut self, key: KeyHash, seen: Seen) {
-        let order = self.seen_order.entry(seen.upstream).or_default();
-        while let Some((_, at_ms, old)) = order.front().copied()
-            && (order.len() >= SEEN_MAX || at_ms < seen.at_ms.saturating_sub(SEEN_WINDOW_MS))
-        {
-            order.pop_front();
-            self.seen.remove(&old);
-        }
-        order.push_back((seen.seq, seen.at_ms, key));
-        self.seen.insert(key, seen);
-    }
-
-    /// Remembers what went out. What is known already keeps its place in the order of forgetting.
-    fn remember_echo(&mut self, hash: KeyHash, echo: Echo) {
-        if let Some(known) = self.echoes.get_mut(&hash) {
-            if let (Some((before, _)), Some((now, _))) = (known.said, echo.said)
-                && now >= before
-            {
-                known.said = echo.said;
-            }
-            return;
-        }
-        if self.echo_order.len() >= ECHOES_MAX
-            && let Some((_, old)) = self.echo_order.pop_front()
-        {
-            self.echoes.remove(&old);
-        }
-        self.echo_order.push_back((echo.seq, hash));
-        self.echoes.insert(hash, echo);
-    }
-
     /// The strongest effect that an upstream may cause.
     pub(super) fn strength_of(&self, upstream: &str) -> Strength {
         match self.object(ObjectKind::Upstream, upstream).map(|stored| &stored.object) {
             Some(Object::Upstream(upstream)) => upstream.authority.effect,
             _ => Strength::Record,
         }
-    }
-
-    /// Owes claims to every stream that wants them; where nobody does, they are not even made.
-    fn owe(
-        &mut self,
-        item: Item,
-        uri: &str,
-        claims: impl FnOnce() -> Claims,
-        derived: bool,
-        fx: &mut Vec<Effect>,
-    ) {
-        let wanting: Vec<StreamNo> = self
-            .streams
-            .iter()
-            .filter(|(_, s)| s.wants(uri) && (!derived || s.derived))
-            .map(|(no, _)| *no)
-            .collect();
-        if wanting.is_empty() {
-            return;
-        }
-        let claims = Arc::new(claims());
-        let entry_ms = claims.accepted_ms;
-        let owed = u32::try_from(wanting.len()).unwrap_or(u32::MAX);
-        self.claims.insert(item, Held { claims: claims.clone(), owed });
-        for stream in wanting {
-            self.owed.insert((stream, item), ());
-            *self.owed_count.entry(stream).or_default() += 1;
-            fx.push(Effect::Owed { stream, item, claims: claims.clone() });
-            self.bound(stream, entry_ms, fx);
-        }
-    }
-
-    /// A stream that nobody takes from keeps its newest: the oldest becomes a dead letter (DESIGN 8, 12).
-    fn bound(&mut self, stream: StreamNo, now_ms: i64, fx: &mut Vec<Effect>) {
-        if self.owed_count.get(&stream).is_none_or(|n| *n <= OWED_MAX) {
-            return;
-        }
-        let first = Item { seq: Seq(0), index: 0 };
-        let oldest = self.owed.range((stream, first)..).next().map(|((_, item), ())| *item);
-        if let Some(Item { seq, index }) = oldest {
-            fx.push(Effect::Overfull { stream });
-            self.outcome(now_ms, &Outcome(stream, seq, index, Fate::GaveUp, Some("retention".into())), fx);
-        }
-    }
-
-    /// Takes what is owed away; whether it was owed.
-    fn settle_owed(&mut self, stream: StreamNo, item: Item) -> bool {
-        let owed = self.owed.remove(&(stream, item)).is_some();
-        if owed && let Some(count) = self.owed_count.get_mut(&stream) {
-            *count = count.saturating_sub(1);
-        }
-        owed
-    }
-
-    fn release(&mut self, item: Item) {
-        let over = self.claims.get_mut(&item).is_some_and(|held| {
-            held.owed = held.owed.saturating_sub(1);
-            held.owed == 0
-        });
-        if over {
-            self.claims.remove(&item);
-        }
-    }
-
-    fn outcome(&mut self, now_ms: i64, outcome: &Outcome, fx: &mut Vec<Effect>) {
-        let Outcome(stream, seq, index, fate, why) = outcome;
-        let item = Item { seq: *seq, index: *index };
-        if !self.settle_owed(*stream, item) {
-            return;
-        }
-        if *fate == Fate::GaveUp
-            && self.dead.len() < DEAD_LETTERS_MAX
-            && let Some(held) = self.claims.get(&item)
-        {
-            let why = why.as_deref().unwrap_or("").to_string();
-            let letter = DeadLetter { why, at_ms: now_ms, claims: (*held.claims).clone() };
-            self.dead.insert((*stream, item), letter);
-        }
-        self.release(item);
-        fx.push(Effect::Settled { stream: *stream, item, fate: *fate });
     }
 
     fn fact(&mut self, entry: &Stamped, input: &FactInput, fx: &mut Vec<Effect>) {
@@ -435,14 +262,6 @@ impl State {
         self.derive(entry, decision, fx);
     }
 
-    /// A run is forgotten once its last token is dead by itself: until then a token told late must find it over.
-    fn forget_later(&mut self, node: NodeId, last_ms: i64) {
-        if self.graph.node(node).is_some_and(|n| n.class == Class::Run) {
-            let at_ms = last_ms.saturating_add(self.longest_token_ms()).saturating_add(GRACE_MS);
-            self.timers.insert((at_ms, Timer::Forget(node)), ());
-        }
-    }
-
     fn derive(&mut self, entry: &Stamped, decision: &Decision, fx: &mut Vec<Effect>) {
         let mut echoes = Vec::with_capacity(decision.derived.len());
         for (n, derived) in decision.derived.iter().enumerate() {
@@ -504,15 +323,6 @@ impl State {
             expires_at: Some(lifted.expires_at),
         };
         self.stand(seq, &record, fx);
-    }
-
-    fn expire(&mut self, key: KeyHash, now_ms: i64, fx: &mut Vec<Effect>) {
-        let Some((kind, mut list)) = self.standing.remove(&key) else { return };
-        list.retain(|s| s.expires_at.is_none_or(|at| at > now_ms));
-        fx.push(Effect::Standing { key, standing: list.clone() });
-        if !list.is_empty() {
-            self.standing.insert(key, (kind, list));
-        }
     }
 }
 

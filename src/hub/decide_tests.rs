@@ -179,7 +179,7 @@ fn a_recycled_identifier_is_closed_at_its_time_and_free_for_the_next() {
     let subject = r#"{"format":"email","email":"alice@x.example"}"#;
     let toe = NOW_MS / 1000 - 100;
     let decided = bench.signal(&recycled, "{}", subject, Some(toe)).unwrap();
-    assert_eq!(decided.closed, [email.clone()]);
+    assert_eq!(decided.closed, std::slice::from_ref(&email));
     assert_eq!(record(&decided, Kind::User).until, Until::Watermark(toe * 1000));
     assert!(bench.signal(&recycled, "{}", subject, Some(toe)).is_none(), "once");
     // The next holder; what stops him does not stop her.

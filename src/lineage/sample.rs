@@ -18,6 +18,7 @@ pub const IDP: &str = "https://idp.example";
 pub const T0_MS: i64 = 1_700_000_000_000;
 
 /// A graph that facts are told to, one entry each.
+#[derive(Default)]
 pub struct Told {
     /// The graph.
     pub graph: Graph,
@@ -41,7 +42,7 @@ pub fn named(alias: Alias) -> Named {
 impl Told {
     /// Nothing told yet.
     pub fn new() -> Self {
-        Self { graph: Graph::default(), seq: 0 }
+        Self::default()
     }
 
     /// Tells a fact, as JSON, by a source.

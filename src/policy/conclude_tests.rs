@@ -154,7 +154,8 @@ fn what_goes_out_for_a_run() {
 
 #[test]
 fn kill_complete_deadline() {
-    let cases: [(Stop, (&str, &str, &str), Class, &str); 6] = [
+    type Case = (Stop, (&'static str, &'static str, &'static str), Class, &'static str);
+    let cases: [Case; 6] = [
         (Stop::kill(), ("run", "", "day"), Class::Run, "DD--"),
         (Stop::kill(), ("agent", "", "bot"), Class::Agent, "DDDD"),
         (Stop::kill(), ("iss_sub", IDP, "alice"), Class::Human, "DDDD"),

@@ -20,11 +20,11 @@ fn decision(n: usize, reason: Reason, cause: Seq) -> Decision {
     let record = |k: usize| Record {
         kind: KINDS[(n + k) % KINDS.len()],
         key: key(k),
-        until: if (n + k) % 2 == 0 { Until::Hold } else { Until::Watermark(T0_MS + n as i64) },
-        effect: if n % 4 == 0 { Effect::Suspend } else { Effect::Deny },
+        until: if (n + k).is_multiple_of(2) { Until::Hold } else { Until::Watermark(T0_MS + n as i64) },
+        effect: if n.is_multiple_of(4) { Effect::Suspend } else { Effect::Deny },
         basis: BASES[(n + k) % BASES.len()],
         reason_code: reason.code().into(),
-        expires_at: (n % 3 > 0).then_some(T0_MS + 86_400_000 + n as i64),
+        expires_at: (!n.is_multiple_of(3)).then_some(T0_MS + 86_400_000 + n as i64),
     };
     let lifted =
         |basis| Lifted { kind: Kind::User, key: key(0), basis, at_ms: T0_MS, expires_at: T0_MS + 90_000_000 };
@@ -48,7 +48,7 @@ fn decision(n: usize, reason: Reason, cause: Seq) -> Decision {
         } else {
             vec![]
         },
-        derived: if n % 6 == 0 { vec![derived] } else { vec![] },
+        derived: if n.is_multiple_of(6) { vec![derived] } else { vec![] },
         touched: Touched {
             runs: n as u32,
             tokens: 1,
@@ -90,7 +90,7 @@ pub const HOWS: [How; 7] =
 
 /// Entries that stand as they are, behind the steps: outcomes for what is owed, and decisions of every reason.
 pub fn made(last: Seq, owed: &[(StreamNo, Seq, u32)]) -> Vec<Body> {
-    let fate = |n: usize| if n % 2 == 0 { Fate::Delivered } else { Fate::GaveUp };
+    let fate = |n: usize| if n.is_multiple_of(2) { Fate::Delivered } else { Fate::GaveUp };
     let why = |n: usize| (n % 2 == 1).then(|| "the receiver answered 410".into());
     let outcome =
         |(n, (no, seq, index)): (usize, &(StreamNo, Seq, u32))| Outcome(*no, *seq, *index, fate(n), why(n));

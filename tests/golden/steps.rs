@@ -175,8 +175,8 @@ fn set(n: u32, uri: &str, sub_id: &str, event: &str, route: Route) -> Body {
         event: raw(event),
         echo: names::echo(&txn, names::event_hash(uri, sub_id, event)),
         txn,
-        toe: (n % 2 == 0).then_some(T0_MS / 1000),
-        all_sessions: n % 3 == 0,
+        toe: n.is_multiple_of(2).then_some(T0_MS / 1000),
+        all_sessions: n.is_multiple_of(3),
         route,
         names,
     })
@@ -185,19 +185,17 @@ fn set(n: u32, uri: &str, sub_id: &str, event: &str, route: Route) -> Body {
 fn sets() -> Vec<Body> {
     let at = T0_MS / 1000;
     let alice = format!(r#"{{ "format": "iss_sub", "iss": "{IDP}", "sub": "alice" }}"#);
-    let of_session = format!(
-        r#"{{"format":"complex","user":{{"format":"email","email":"alice@example.com"}},"session":{{"format":"opaque","id":"s1"}}}}"#
-    );
+    let of_session = r#"{"format":"complex","user":{"format":"email","email":"alice@example.com"},"session":{"format":"opaque","id":"s1"}}"#;
     let logout =
         format!(r#"{{"event_timestamp":{at},"initiating_entity":"user","reason_user":{{"de":"tschüß"}}}}"#);
     let verification = "https://schemas.openid.net/secevent/ssf/event-type/verification";
     vec![
-        set(1, &format!("{CAEP}session-revoked"), &of_session, &logout, Route::Forward),
+        set(1, &format!("{CAEP}session-revoked"), of_session, &logout, Route::Forward),
         set(2, &format!("{RISC}account-disabled"), &alice, r#"{"reason":"bulk-account"}"#, Route::Forward),
         set(3, verification, r#"{"format":"opaque","id":"s"}"#, r#"{"state":"x"}"#, Route::Control),
         set(4, "urn:example:other", &alice, "{}", Route::Beyond),
-        set(5, &format!("{CAEP}session-revoked"), &of_session, &logout, Route::Echo),
-        set(9, &format!("{CAEP}session-revoked"), &of_session, &logout, Route::Heard),
+        set(5, &format!("{CAEP}session-revoked"), of_session, &logout, Route::Echo),
+        set(9, &format!("{CAEP}session-revoked"), of_session, &logout, Route::Heard),
         set(6, "urn:example:unknown", &alice, r#"{ "n" : 1.50, "deep" : [ { } ] }"#, Route::Forward),
         set(7, &format!("{RISC}account-enabled"), &alice, "{}", Route::Forward),
         set(

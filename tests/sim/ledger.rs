@@ -15,6 +15,9 @@ use ssf_hub::tenant::{Seq, TenantId};
 
 use crate::fail::{Failure, ensure};
 
+/// Where and when a SET was received, and the hash of its payload.
+type Received = (Seq, i64, KeyHash);
+
 /// What is sent for an item, beside the times.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Said {
@@ -42,7 +45,7 @@ pub struct Account {
     /// Fingerprint of every entry.
     pub entries: BTreeMap<Seq, KeyHash>,
     /// Every SET received, by (upstream, `jti`): where, when, and the hash of its payload.
-    pub sets: BTreeMap<(String, String), Vec<(Seq, i64, KeyHash)>>,
+    pub sets: BTreeMap<(String, String), Vec<Received>>,
 }
 
 /// All tenants' accounts.

@@ -37,10 +37,9 @@ mod sink;
 mod words;
 mod world;
 
-use std::time::Instant;
-
 use op::Plan;
 use run::{many, run};
+use ssf_hub::clock::Stopwatch;
 
 /// Seeds in CI.
 const SEEDS: u64 = 10_000;
@@ -84,6 +83,7 @@ const MET: [&str; 35] = [
     "unfinished batch cut",
 ];
 
+#[expect(clippy::disallowed_methods, reason = "what a person gives to a test")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
@@ -123,7 +123,7 @@ fn every_promise_holds_on_a_disk_that_fails() {
         return one(seed);
     }
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let all = number("SIM_ALL").is_some();
     let sum = many(seeds, Plan::of, !all);
     let mut codes = std::collections::BTreeMap::new();

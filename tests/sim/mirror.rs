@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ssf_hub::hub::base::{self, Seal, hex};
 use ssf_hub::hub::mirror::{Cursor, row_key};
 use ssf_hub::hub::names;
-use ssf_hub::hub::spine::Spine;
+use ssf_hub::hub::spine::BaseWriter;
 use ssf_hub::hub::start::{self, States};
 use ssf_hub::hub::state::FOLD_VERSION;
 use ssf_hub::journal::sim::SimDisk;
@@ -79,7 +79,7 @@ impl Seal for SimSeal {
 }
 
 /// What the spine writes bases with.
-pub fn base_writer(disk: SimDisk) -> Box<dyn Fn(&Spine) -> Result<String, String> + Send> {
+pub fn base_writer(disk: SimDisk) -> BaseWriter {
     let disk = Arc::new(disk);
     Box::new(move |spine| base::write(spine, &*disk, &SimSeal, 2))
 }

@@ -16,7 +16,7 @@ use super::process::Site;
 async fn silent() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());
-    let never = axum::routing::post(|| std::future::pending::<()>());
+    let never = axum::routing::post(std::future::pending::<()>);
     tokio::spawn(axum_serve(listener, axum::Router::new().route("/events", never)));
     url
 }

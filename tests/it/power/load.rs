@@ -40,7 +40,7 @@ impl Sender {
     /// The n-th SET of a sender: few users, many sessions; now and then all of a user's.
     fn set(&self, jti: &str, n: usize) -> String {
         let (user, session) = (format!("user{}", n % 17), format!("session{}", n % 293));
-        let all = n % 11 == 0;
+        let all = n.is_multiple_of(11);
         let by = if all { "admin" } else { "user" };
         self.idp.session_revoked("hub", jti, &user, (!all).then_some(session.as_str()), by)
     }

@@ -1,0 +1,74 @@
+//! What happens because its time has come: deadlines, expired records, what is forgotten.
+//!
+//! Due timers fire first, by the entry's time, at most so many for one entry.
+
+use crate::hub::effect::Effect;
+use crate::hub::state::{State, Timer};
+use crate::lineage::node::{Class, NodeId};
+use crate::revocation::key::KeyHash;
+
+/// Most timers that one entry fires; the rest wait for the next entry.
+const TIMERS_PER_ENTRY: usize = 10_000;
+/// How long an expired token, or a run whose last token is dead, stays in memory; and when what could not be
+/// forgotten is looked at again (ms).
+pub(super) const GRACE_MS: i64 = 3_600_000;
+
+impl State {
+    pub(super) fn fire(&mut self, now_ms: i64, fx: &mut Vec<Effect>) {
+        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
+        let due: Vec<_> =
+            due.filter(|key| !self.waits_for_decision(key)).take(TIMERS_PER_ENTRY).cloned().collect();
+        for key in due {
+            self.timers.remove(&key);
+            match key.1 {
+                Timer::Deadline(_) => {}
+                Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
+                Timer::Forget(node) => self.forget(node, now_ms, fx),
+            }
+        }
+    }
+
+    /// A deadline ends a run by a decision, so that it stands in the journal like any other end. One that was cut
+    /// short since, or whose run is over or gone, needs none.
+    pub(super) fn waits_for_decision(&self, (at, timer): &(i64, Timer)) -> bool {
+        let Timer::Deadline(node) = timer else { return false };
+        self.graph.lasts_until_ms(*node) == Some(*at) && self.graph.node(*node).is_some_and(|n| !n.is_over())
+    }
+
+    /// Forgets a node that is over for good. What still has something below it is looked at again later.
+    pub(super) fn forget(&mut self, node: NodeId, now_ms: i64, fx: &mut Vec<Effect>) {
+        let key = self.jti_key(node);
+        if self.graph.forget(node, now_ms) {
+            fx.extend(key.map(|key| Effect::Token { key, lineage: None }));
+        } else if self.graph.node(node).is_some() {
+            self.timers.insert((now_ms.saturating_add(GRACE_MS), Timer::Forget(node)), ());
+        }
+    }
+
+    /// Runs whose deadline has passed, oldest first, at most `max`.
+    pub(in crate::hub) fn overdue(&self, now_ms: i64, max: usize) -> Vec<NodeId> {
+        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
+        let runs = due.filter_map(|(_, timer)| match timer {
+            Timer::Deadline(node) => Some(*node),
+            _ => None,
+        });
+        runs.take(max).collect()
+    }
+
+    /// A run is forgotten once its last token is dead by itself: until then a token told late must find it over.
+    pub(super) fn forget_later(&mut self, node: NodeId, last_ms: i64) {
+        if self.graph.node(node).is_some_and(|n| n.class == Class::Run) {
+            let at_ms = last_ms.saturating_add(self.longest_token_ms()).saturating_add(GRACE_MS);
+            self.timers.insert((at_ms, Timer::Forget(node)), ());
+        }
+    }
+
+    pub(super) fn expire(&mut self, key: KeyHash, now_ms: i64, fx: &mut Vec<Effect>) {
+        let Some((kind, mut list)) = self.standing.remove(&key) else { return };
+        list.retain(|s| s.expires_at.is_none_or(|at| at > now_ms));
+        fx.push(Effect::Standing { key, standing: list.clone() });
+        if !list.is_empty() {
+            self.standing.insert(key, (kind, list));
+        }
+    }
+}
