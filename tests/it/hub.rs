@@ -178,31 +178,17 @@ impl Hub {
 
     /// Tells a fact.
     pub async fn fact(&self, tenant: &str, bearer: &str, facts: &str, body: Value) -> (u16, Value) {
-        let answer = self
-            .http
-            .post(format!("{}/t/{tenant}/v1/{facts}", self.public))
-            .bearer_auth(bearer)
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        self.post(format!("{}/t/{tenant}/v1/{facts}", self.public), bearer, body).await
     }
 
     /// Polls a stream.
     pub async fn poll(&self, tenant: &str, stream: &str, bearer: &str, body: Value) -> (u16, Value) {
-        let answer = self
-            .http
-            .post(format!("{}/t/{tenant}/poll/{stream}", self.public))
-            .bearer_auth(bearer)
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
+        self.post(format!("{}/t/{tenant}/poll/{stream}", self.public), bearer, body).await
+    }
+
+    async fn post(&self, url: String, bearer: &str, body: Value) -> (u16, Value) {
+        let request = self.http.post(url).bearer_auth(bearer).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap();
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
