@@ -14,6 +14,12 @@ impl State {
         })
     }
 
+    /// Whether this issuer mints tokens that the gate takes: it speaks of its own sessions and people, and does not
+    /// pass on what others said.
+    pub(super) fn mints_tokens(&self, iss: &str) -> bool {
+        self.token_issuers().any(|issuer| issuer.iss == iss)
+    }
+
     /// How far the clock of a token issuer may be from ours at most (ms).
     pub(super) fn widest_tolerance_ms(&self) -> i64 {
         let widest = self.token_issuers().map(|issuer| issuer.clock_tolerance_s).max();

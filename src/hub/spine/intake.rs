@@ -35,8 +35,11 @@ impl Spine {
         let echo = names::echo(&txn, draft.event_hash);
         let route = match (draft.route, state.echo(echo)) {
             (Route::Forward, Some(before))
-                if before
-                    .leaves_room_for(state.strength_of(&draft.upstream), names::names_hash(&draft.names)) =>
+                if state.mints_tokens(&draft.iss)
+                    && before.leaves_room_for(
+                        state.strength_of(&draft.upstream),
+                        names::names_hash(&draft.names),
+                    ) =>
             {
                 Route::Heard
             }

@@ -277,6 +277,9 @@ fn an_echo_of_a_stronger_source_still_acts() {
     let mut desk = Desk::new();
     desk.upstream("peer", "https://peer.example", "record");
     desk.upstream("idp", IDP, "contain");
+    desk.upstream("relay", "https://relay.example", "contain");
+    let jwks = json!({ "url": "https://idp.example/jwks" });
+    desk.put(desk.tenant.clone(), "token_issuer", json!({ "id": "idp", "iss": IDP, "jwks": jwks }));
     let route = |answer| match answer {
         SetAnswer::Accepted { route, .. } => route,
         other => panic!("{other:?}"),
@@ -285,6 +288,8 @@ fn an_echo_of_a_stronger_source_still_acts() {
     assert_eq!(route(desk.set("peer", "https://peer.example", "1", "s1")), Route::Forward);
     assert_eq!(records(&desk), 0, "the peer may only record");
     let owed = desk.state().owed_len();
+    assert_eq!(route(desk.set("relay", "https://relay.example", "1", "s1")), Route::Echo);
+    assert_eq!(records(&desk), 0, "nobody's word grows stronger by being passed on");
     assert_eq!(route(desk.set("idp", IDP, "1", "s1")), Route::Heard);
     assert!(records(&desk) > 0, "the IdP may contain");
     assert_eq!(desk.state().owed_len(), owed, "it went out already");
