@@ -20,7 +20,7 @@ use super::state::{Echo, IDEMPOTENCY_MAX, Seen, State, Stored, Timer};
 use crate::lineage::fact::Fact;
 use crate::lineage::node::{Class, End, NodeId};
 use crate::revocation::key::KeyHash;
-use crate::revocation::record::{Basis, Effect as Strike, Record, Standing, Until};
+use crate::revocation::record::{Record, Standing};
 use crate::stream::StreamNo;
 use crate::tenant::Seq;
 
@@ -291,14 +291,7 @@ impl State {
         let (_, mut list) = self.standing.remove(&record.key).unwrap_or((record.kind, vec![]));
         match list.iter_mut().find(|s| s.basis == record.basis) {
             Some(standing) => standing.merge(record, seq),
-            None => list.push(Standing {
-                basis: record.basis,
-                until: record.until,
-                effect: record.effect,
-                expires_at: record.expires_at,
-                seq,
-                reason_code: record.reason_code.clone(),
-            }),
+            None => list.push(Standing::of(record, seq)),
         }
         for at_ms in list.iter().filter_map(|s| s.expires_at) {
             self.timers.insert((at_ms, Timer::Expiry(record.key)), ());
@@ -313,16 +306,7 @@ impl State {
         let Some((kind, mut list)) = self.standing.remove(&lifted.key) else { return };
         list.retain(|s| s.basis != lifted.basis);
         self.standing.insert(lifted.key, (kind, list));
-        let record = Record {
-            kind: lifted.kind,
-            key: lifted.key,
-            until: Until::Watermark(lifted.at_ms),
-            effect: Strike::Deny,
-            basis: Basis::Issued,
-            reason_code: "lifted".into(),
-            expires_at: Some(lifted.expires_at),
-        };
-        self.stand(seq, &record, fx);
+        self.stand(seq, &lifted.left(), fx);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
 use crate::lineage::node::{How, NodeId};
 use crate::revocation::key::{KeyHash, Kind};
-use crate::revocation::record::{Basis, Record};
+use crate::revocation::record::{Basis, Effect, Record, Until};
 use crate::stream::StreamNo;
 use crate::tenant::Seq;
 
@@ -204,6 +204,21 @@ pub struct Decision {
     /// Where a walk was cut: what hangs below is not enumerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residual: Vec<String>,
+}
+
+impl Lifted {
+    /// The record that it leaves: what was issued up to the lift stays dead.
+    pub fn left(&self) -> Record {
+        Record {
+            kind: self.kind,
+            key: self.key,
+            until: Until::Watermark(self.at_ms),
+            effect: Effect::Deny,
+            basis: Basis::Issued,
+            reason_code: "lifted".into(),
+            expires_at: Some(self.expires_at),
+        }
+    }
 }
 
 impl Decision {

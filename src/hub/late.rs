@@ -120,7 +120,8 @@ fn born_dead(ground: Ground<'_>, id: NodeId, told: bool) -> Option<Conclusion> {
         return None;
     }
     let class = state.graph.node(id).map_or(Class::Unknown, |n| n.class);
-    let touched = affected(&state.graph, &Resolved::to(id, class), Reach::Everything, ground.bounds.walk);
+    // It alone: what hangs below it is asked for by itself.
+    let touched = affected(&state.graph, &Resolved::to(id, class), Reach::Nothing, ground.bounds.walk);
     let it = match class {
         Class::Run => Born::Run(touched.runs.iter().find(|run| run.node == id)?),
         _ => Born::Token(touched.tokens.iter().find(|token| token.node == id)?),

@@ -85,6 +85,18 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What stands where nothing stood on the record's basis before: written by entry `seq`.
+    pub fn of(record: &Record, seq: Seq) -> Self {
+        Self {
+            basis: record.basis,
+            until: record.until,
+            effect: record.effect,
+            expires_at: record.expires_at,
+            seq,
+            reason_code: record.reason_code.clone(),
+        }
+    }
+
     /// Whether a token issued at `iat_ms` is caught.
     pub fn catches(&self, iat_ms: i64) -> bool {
         match self.until {

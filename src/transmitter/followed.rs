@@ -11,7 +11,7 @@ use crate::hub::entry::Lifted;
 use crate::journal::Position;
 use crate::kafka::record::State;
 use crate::revocation::key::{KeyHash, Kind};
-use crate::revocation::record::{Basis, Effect, Record, Standing, Until};
+use crate::revocation::record::{Effect, Record, Standing, Until};
 use crate::tenant::{Seq, TenantId};
 
 /// Records that are followed, at most.
@@ -108,14 +108,7 @@ impl Book {
                 standing.merge(record, seq);
                 standing
             }
-            None => Standing {
-                basis: record.basis,
-                until: record.until,
-                effect: record.effect,
-                expires_at: record.expires_at,
-                seq,
-                reason_code: record.reason_code.clone(),
-            },
+            None => Standing::of(record, seq),
         };
         let followed = Followed {
             tenant: tenant.clone(),
@@ -151,16 +144,7 @@ impl Book {
             ends_at: Some(lifted.expires_at),
         };
         self.put(cleared.clone());
-        let left = Record {
-            kind: lifted.kind,
-            key: lifted.key,
-            until: Until::Watermark(lifted.at_ms),
-            effect: Effect::Deny,
-            basis: Basis::Issued,
-            reason_code: "lifted".into(),
-            expires_at: Some(lifted.expires_at),
-        };
-        [cleared, self.stand(tenant, seq, &left, txn)]
+        [cleared, self.stand(tenant, seq, &lifted.left(), txn)]
     }
 
     /// What ends by a tenant's time, in order; followed no longer.

@@ -1,6 +1,7 @@
 //! The book of records: it never says less than before, forgets nothing that ends, and can go back.
 
 use super::*;
+use crate::revocation::record::Basis;
 
 const T: &str = "default";
 
