@@ -184,6 +184,7 @@ pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
 /// What two objects of a kind must not share, because requests are told apart by it.
 fn unique(object: &Object) -> Option<(&'static str, &str)> {
     match object {
+        Object::Client(c) if c.bearer_sha256.is_empty() => None,
         Object::Client(c) => Some(("bearer", &c.bearer_sha256)),
         Object::Point(p) => Some(("bearer", &p.bearer_sha256)),
         Object::TokenIssuer(i) => Some(("iss", &i.iss)),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::jose::alg::Alg;
 use crate::jose::remote::JwksSource;
 use crate::set::dialect::Dialect;
+use crate::stream::receiver::Receiver;
 use crate::stream::{Stream, is_id};
 
 pub use crate::policy::plan::Strength;
@@ -160,7 +161,8 @@ fn default_alias_claims() -> Vec<String> {
 pub struct Client {
     /// Its id: the source of its facts, the owner of its streams.
     pub id: String,
-    /// Hash of its bearer.
+    /// Hash of its bearer. Empty where it has none: an SSF receiver has credentials of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bearer_sha256: String,
     /// Whether it may tell facts.
     #[serde(default)]
@@ -168,6 +170,9 @@ pub struct Client {
     /// What its facts may speak of.
     #[serde(default)]
     pub authority: Authority,
+    /// What it may do as an SSF receiver; without it the management API is closed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<Receiver>,
 }
 
 /// An enforcement point: asks the gate.
@@ -262,6 +267,9 @@ pub enum Error {
     /// The stream in it.
     #[error(transparent)]
     Stream(#[from] crate::stream::Error),
+    /// A client's rights as a receiver.
+    #[error(transparent)]
+    Receiver(#[from] crate::stream::receiver::Error),
     /// A member that must hold something.
     #[error("{0} must not be empty")]
     Empty(&'static str),
@@ -341,7 +349,7 @@ impl Object {
     pub fn bearer_sha256(&self) -> Option<&str> {
         match self {
             Self::Operator(o) => Some(&o.bearer_sha256),
-            Self::Client(o) => Some(&o.bearer_sha256),
+            Self::Client(o) => Some(o.bearer_sha256.as_str()).filter(|hash| !hash.is_empty()),
             Self::Point(o) => Some(&o.bearer_sha256),
             Self::Tenant(_) | Self::Upstream(_) | Self::TokenIssuer(_) | Self::Stream(_) => None,
         }
@@ -377,8 +385,14 @@ impl Object {
             }
             Self::Stream(s) => Ok(s.check()?),
             Self::Client(c) => {
-                filled("bearer", c.bearer_sha256.is_empty())?;
-                hash(&c.bearer_sha256)?;
+                match &c.receiver {
+                    // Without a bearer it must be somebody all the same.
+                    Some(receiver) => receiver.check()?,
+                    None => filled("bearer", c.bearer_sha256.is_empty())?,
+                }
+                if !c.bearer_sha256.is_empty() {
+                    hash(&c.bearer_sha256)?;
+                }
                 c.authority.check()
             }
             Self::Point(p) => {

@@ -35,6 +35,7 @@ impl View {
             match &stored.object {
                 Object::Upstream(o) => drop(view.upstreams.insert(o.id.clone(), Arc::new(o.clone()))),
                 Object::TokenIssuer(o) => view.token_issuers.push(Arc::new(o.clone())),
+                Object::Client(o) if o.bearer_sha256.is_empty() => {}
                 Object::Client(o) => drop(view.clients.insert(o.bearer_sha256.clone(), Arc::new(o.clone()))),
                 Object::Point(o) => view.points.push(Arc::new(o.clone())),
                 Object::Operator(o) => {

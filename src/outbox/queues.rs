@@ -152,12 +152,10 @@ mod tests {
             stream_id: "s".into(),
             client: "c".into(),
             method,
-            endpoint_url: None,
-            authorization_secret: None,
             aud: vec!["a".into()],
             events_requested: vec!["*".into()],
-            derived: false,
             alg: Alg::ES256,
+            ..Stream::default()
         };
         Effect::Stream { no: NO, stream: Some(Arc::new(stream)) }
     }

@@ -3,9 +3,15 @@
 //! In the flow: `hub` matches a signal against streams when it is folded, `outbox` owes it, `transmitter`
 //! delivers it. Holds configuration and matching only; never a queue, never a secret.
 
+pub mod dialect;
+pub mod receiver;
+pub mod status;
+
 use serde::{Deserialize, Serialize};
 
 use crate::jose::alg::Alg;
+use dialect::Dialect;
+use receiver::DefaultSubjects;
 
 /// A stream's number within its tenant: small, never used again, what the journal and queues hold.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -13,7 +19,7 @@ use crate::jose::alg::Alg;
 pub struct StreamNo(pub u32);
 
 /// The delivery method URNs of SSF 1.0, 6.1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Method {
     /// RFC 8935: the hub posts.
     #[serde(rename = "urn:ietf:rfc:8935", alias = "push")]
@@ -49,6 +55,27 @@ pub struct Stream {
     /// What its SETs are signed with.
     #[serde(default = "default_alg")]
     pub alg: Alg,
+    /// `events_delivered`, where a receiver made the stream: what of `events_requested` it gets. `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_delivered: Option<Vec<String>>,
+    /// `description`, in the receiver's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Which subjects are in it from the start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub default_subjects: DefaultSubjects,
+    /// How its SETs deviate from SSF 1.0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dialect: Dialect,
+    /// Push only, made by an operator: the original SET of the first issuer goes, and only where its `aud` names one
+    /// of this stream's (RFC 8935, 2). Not an SSF stream: never offered to the management API.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub relay: bool,
+}
+
+/// Whether a member is left out of the text: ADR 0009.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_alg() -> Alg {
@@ -73,9 +100,34 @@ pub enum Error {
     /// A credential without a place to send it to.
     #[error("an authorization header belongs to push, and only to push")]
     Authorization,
+    /// The original is relayed by push.
+    #[error("relay belongs to push, and only to push")]
+    Relay,
     /// An algorithm that streams are not signed with.
     #[error("a stream is signed with RS256 or ES256")]
     Alg,
+}
+
+/// A poll stream that nobody owns yet: a place to begin from.
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            stream_id: String::new(),
+            client: String::new(),
+            method: Method::Poll,
+            endpoint_url: None,
+            authorization_secret: None,
+            aud: vec![],
+            events_requested: vec![],
+            derived: false,
+            alg: default_alg(),
+            events_delivered: None,
+            description: None,
+            default_subjects: DefaultSubjects::All,
+            dialect: Dialect::Ssf,
+            relay: false,
+        }
+    }
 }
 
 impl Stream {
@@ -96,6 +148,9 @@ impl Stream {
         if self.authorization_secret.is_some() && self.method != Method::Push {
             return Err(Error::Authorization);
         }
+        if self.relay && self.method != Method::Push {
+            return Err(Error::Relay);
+        }
         if !matches!(self.alg, Alg::RS256 | Alg::ES256) {
             return Err(Error::Alg);
         }
@@ -104,7 +159,8 @@ impl Stream {
 
     /// Whether events of this type are wanted.
     pub fn wants(&self, uri: &str) -> bool {
-        self.events_requested.iter().any(|e| e == "*" || e == uri)
+        let list = self.events_delivered.as_ref().unwrap_or(&self.events_requested);
+        list.iter().any(|e| e == "*" || e == uri)
     }
 
     /// The audience as it enters derived names: sorted, as a JSON array (DESIGN 5).
@@ -132,11 +188,9 @@ mod tests {
             client: "c".into(),
             method: Method::Push,
             endpoint_url: Some("https://r.example/".into()),
-            authorization_secret: None,
             aud: vec!["b".into(), "a".into()],
             events_requested: vec!["u:1".into()],
-            derived: false,
-            alg: Alg::RS256,
+            ..Stream::default()
         }
     }
 
@@ -162,6 +216,7 @@ mod tests {
                 },
                 Error::Authorization,
             ),
+            (Stream { method: Method::Poll, endpoint_url: None, relay: true, ..stream() }, Error::Relay),
             (Stream { alg: Alg::EdDSA, ..stream() }, Error::Alg),
         ];
         for (bad, want) in cases {

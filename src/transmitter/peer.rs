@@ -257,11 +257,10 @@ pub fn stream(no: u32, aud: &str, url: Option<&str>) -> Stream {
         client: "client".into(),
         method: if url.is_some() { Method::Push } else { Method::Poll },
         endpoint_url: url.map(Into::into),
-        authorization_secret: None,
         aud: vec![aud.into()],
         events_requested: vec!["*".into()],
-        derived: false,
         alg: Alg::ES256,
+        ..Stream::default()
     }
 }
 

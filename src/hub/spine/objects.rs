@@ -44,7 +44,7 @@ impl Spine {
                 let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
                 let others = state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
                 // Who is who is told apart by the bearer.
-                if others.map(Object::bearer_sha256).any(|other| other == bearer) {
+                if bearer.is_some() && others.map(Object::bearer_sha256).any(|other| other == bearer) {
                     taken("bearer")
                 } else {
                     Ok(())
