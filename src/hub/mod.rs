@@ -32,4 +32,5 @@ mod spans;
 pub mod spine;
 pub mod start;
 pub mod state;
+pub mod subjects;
 pub mod view;
