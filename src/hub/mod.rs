@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
+pub mod receivers;
 #[cfg(test)]
 mod sample;
 pub mod sequencer;

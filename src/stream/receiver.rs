@@ -75,7 +75,7 @@ pub struct StaticToken {
 }
 
 /// Who the client is at an outside authorization server.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outside {
     /// The id of the authorization server in the admin API.
