@@ -144,7 +144,10 @@ impl Stream {
         if self.aud.is_empty() || self.aud.iter().any(String::is_empty) {
             return Err(Error::NoAudience);
         }
-        if self.events_requested.is_empty() || self.events_requested.iter().any(String::is_empty) {
+        let may_be_empty = self.events_delivered.is_some();
+        if (self.events_requested.is_empty() && !may_be_empty)
+            || self.events_requested.iter().any(String::is_empty)
+        {
             return Err(Error::NoEvents);
         }
         if self.endpoint_url.is_some() != (self.method == Method::Push) {

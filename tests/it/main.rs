@@ -14,3 +14,4 @@ mod power;
 mod real;
 mod receiver_table;
 mod tenants;
+mod transmitter;
