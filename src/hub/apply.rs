@@ -83,10 +83,8 @@ impl State {
         fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
         let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
         fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
-        fx.extend(self.owed().map(|(stream, item, claims)| Effect::Owed {
-            stream,
-            item,
-            claims: claims.clone(),
+        fx.extend(self.owing.by_row().filter_map(|(item, streams)| {
+            Some(Effect::Owed { item, claims: self.claims.get(&item)?.clone(), streams: streams.into() })
         }));
         fx
     }
@@ -113,7 +111,10 @@ impl State {
         };
         if let Object::Stream(stream) = object {
             let stream = Arc::new(stream.clone());
-            self.streams.insert(StreamNo(no), stream.clone());
+            if let Some(old) = self.streams.insert(StreamNo(no), stream.clone()) {
+                self.topics.remove(StreamNo(no), &old);
+            }
+            self.topics.insert(StreamNo(no), &stream);
             fx.push(Effect::Stream { no: StreamNo(no), stream: Some(stream) });
         }
         if let Object::Tenant(tenant) = object

@@ -5,7 +5,7 @@
 //! (`Settled`), so that nothing owed comes back. One short lock, never held across an await; its depth is
 //! bounded by what the state bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use super::attempts::Ring;
 use super::job::{Job, Landing, Offer, Signal, Todo};
 use super::lanes::{Lanes, Limits, Next};
 use super::names::{Name, Names};
+use super::owed::{Due, Owed};
 use super::shelf::Shelf;
 use crate::hub::effect::{Claims, Item};
 use crate::stream::{Method, Stream, StreamNo};
@@ -28,7 +29,7 @@ enum Work {
 struct Inner {
     stream: Option<Arc<Stream>>,
     closed: bool,
-    owed: BTreeMap<Item, Arc<Claims>>,
+    owed: Owed,
     done: BTreeSet<Item>,
     work: Work,
     /// The configuration changed: what waits for a retry is tried at once.
@@ -54,7 +55,7 @@ impl Queue {
         let inner = Inner {
             stream: None,
             closed: false,
-            owed: BTreeMap::new(),
+            owed: Owed::default(),
             done: BTreeSet::new(),
             work: Work::Unknown,
             mended: false,
@@ -97,16 +98,10 @@ impl Queue {
         let mut inner = self.inner();
         let same_method = inner.stream.as_ref().is_some_and(|old| old.method == stream.method);
         if !same_method {
-            let owed = inner.owed.keys().copied();
+            inner.owed.restart();
             inner.work = match stream.method {
-                Method::Push => Work::Push(owed.fold(Lanes::default(), |mut lanes, item| {
-                    lanes.add(item);
-                    lanes
-                })),
-                Method::Poll => Work::Poll(owed.fold(Shelf::default(), |mut shelf, item| {
-                    shelf.add(item);
-                    shelf
-                })),
+                Method::Push => Work::Push(Lanes::default()),
+                Method::Poll => Work::Poll(Shelf::default()),
             };
         }
         inner.mended = inner.stream.is_some();
@@ -126,7 +121,7 @@ impl Queue {
         let mut inner = self.inner();
         inner.closed = true;
         inner.stream = None;
-        inner.owed.clear();
+        inner.owed = Owed::default();
         inner.done.clear();
         inner.work = Work::Unknown;
         drop(inner);
@@ -134,16 +129,10 @@ impl Queue {
     }
 
     /// Something is owed. Said twice, it is still one item; said of what is already over, it is none.
-    pub fn owe(&self, item: Item, claims: &Arc<Claims>) {
+    pub fn owe(&self, due: &Arc<Due>) {
         let mut inner = self.inner();
-        if inner.closed || inner.done.contains(&item) || inner.owed.contains_key(&item) {
+        if inner.closed || inner.done.contains(&due.item) || !inner.owed.add(due) {
             return;
-        }
-        inner.owed.insert(item, Arc::clone(claims));
-        match &mut inner.work {
-            Work::Push(lanes) => lanes.add(item),
-            Work::Poll(shelf) => shelf.add(item),
-            Work::Unknown => {}
         }
         drop(inner);
         self.wake();
@@ -180,9 +169,9 @@ impl Queue {
         if mended {
             lanes.release(now_ms);
         }
-        match lanes.next(now_ms, limits, &|item| owed.get(&item).map(|c| c.subject)) {
+        match lanes.next(now_ms, limits, owed) {
             Next::Wait(until) => Todo::Wait(until),
-            Next::Send(item, tries) => match owed.get(&item) {
+            Next::Send(item, tries) => match owed.begun(item) {
                 Some(claims) => {
                     Todo::Send(Job { item, claims: Arc::clone(claims), tries, stream: Arc::clone(stream) })
                 }
@@ -196,7 +185,7 @@ impl Queue {
     /// A post is over. Whether the item was still owed: then its outcome is to be told.
     pub fn land(&self, item: Item, subject: u64, landing: Landing, now_ms: i64, limits: &Limits) -> bool {
         let mut inner = self.inner();
-        let owed = inner.owed.contains_key(&item);
+        let owed = inner.owed.contains(item);
         if let Work::Push(lanes) = &mut inner.work {
             match landing {
                 Landing::Retry { tries, due_ms, floor_ms } if owed => {
@@ -207,7 +196,7 @@ impl Queue {
             }
         }
         if owed && !matches!(landing, Landing::Retry { .. }) {
-            inner.owed.remove(&item);
+            inner.owed.remove(item);
             inner.done.insert(item);
             // The stream may have become one that is polled while this was under way.
             if let Work::Poll(shelf) = &mut inner.work {
@@ -223,8 +212,9 @@ impl Queue {
         let Inner { stream: Some(stream), owed, work: Work::Poll(shelf), .. } = &mut *inner else {
             return None;
         };
-        let (items, stuck) = shelf.offer(max);
-        let items = items.into_iter().filter_map(|item| Some((item, Arc::clone(owed.get(&item)?)))).collect();
+        let (items, stuck) = shelf.offer(max, owed);
+        let items =
+            items.into_iter().filter_map(|item| Some((item, Arc::clone(owed.begun(item)?)))).collect();
         Some(Offer { stream: Arc::clone(stream), items, depth: owed.len(), stuck })
     }
 
@@ -240,7 +230,7 @@ impl Queue {
     pub fn refused(&self, item: Item) -> Option<u32> {
         let mut inner = self.inner();
         let Inner { owed, work: Work::Poll(shelf), .. } = &mut *inner else { return None };
-        owed.contains_key(&item).then(|| shelf.refused(item))
+        owed.contains(item).then(|| shelf.refused(item))
     }
 
     /// Remembers the names of what is offered.
@@ -263,13 +253,13 @@ impl Queue {
     }
 
     fn owed_items(&self) -> Vec<Item> {
-        self.inner().owed.keys().copied().collect()
+        self.inner().owed.items()
     }
 }
 
 impl Inner {
     fn drop_item(&mut self, item: Item) -> Option<Arc<Claims>> {
-        let claims = self.owed.remove(&item)?;
+        let claims = self.owed.remove(item)?;
         match &mut self.work {
             Work::Push(lanes) => lanes.settled(item, claims.subject),
             Work::Poll(shelf) => shelf.remove(item),

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use crate::hub::effect::{Claims, Effect, Item};
 use crate::hub::entry::{Fate, Outcome};
-use crate::hub::state::{DEAD_LETTERS_MAX, DeadLetter, Held, OWED_MAX, State};
+use crate::hub::state::{DEAD_LETTERS_MAX, DeadLetter, OWED_MAX, State};
 use crate::stream::StreamNo;
-use crate::tenant::Seq;
 
 impl State {
+    /// The streams that an event of this type is for, in the order of their numbers; `derived`: lineage added it.
+    pub(super) fn wanting(&self, uri: &str, derived: bool) -> Vec<StreamNo> {
+        self.topics.wanting(uri, derived)
+    }
+
     /// Owes claims to every stream that wants them; where nobody does, they are not even made.
     pub(super) fn owe(
         &mut self,
@@ -18,55 +22,32 @@ impl State {
         derived: bool,
         fx: &mut Vec<Effect>,
     ) {
-        let wanting: Vec<StreamNo> = self
-            .streams
-            .iter()
-            .filter(|(_, s)| s.wants(uri) && (!derived || s.derived))
-            .map(|(no, _)| *no)
-            .collect();
+        let wanting = self.wanting(uri, derived);
         if wanting.is_empty() {
             return;
         }
         let claims = Arc::new(claims());
         let entry_ms = claims.accepted_ms;
-        let owed = u32::try_from(wanting.len()).unwrap_or(u32::MAX);
-        self.claims.insert(item, Held { claims: claims.clone(), owed });
-        for stream in wanting {
-            self.owed.insert((stream, item), ());
-            *self.owed_count.entry(stream).or_default() += 1;
-            fx.push(Effect::Owed { stream, item, claims: claims.clone() });
-            self.bound(stream, entry_ms, fx);
-        }
+        self.claims.insert(item, claims.clone());
+        let full = self.owing.add(item, &wanting, OWED_MAX);
+        fx.push(Effect::Owed { item, claims, streams: wanting.into() });
+        full.into_iter().for_each(|stream| self.bound(stream, entry_ms, fx));
     }
 
     /// A stream that nobody takes from keeps its newest: the oldest becomes a dead letter (DESIGN 8, 12).
     pub(super) fn bound(&mut self, stream: StreamNo, now_ms: i64, fx: &mut Vec<Effect>) {
-        if self.owed_count.get(&stream).is_none_or(|n| *n <= OWED_MAX) {
+        if self.owing.count(stream) <= OWED_MAX {
             return;
         }
-        let first = Item { seq: Seq(0), index: 0 };
-        let oldest = self.owed.range((stream, first)..).next().map(|((_, item), ())| *item);
-        if let Some(Item { seq, index }) = oldest {
+        if let Some(Item { seq, index }) = self.owing.oldest(stream) {
             fx.push(Effect::Overfull { stream });
             self.outcome(now_ms, &Outcome(stream, seq, index, Fate::GaveUp, Some("retention".into())), fx);
         }
     }
 
-    /// Takes what is owed away; whether it was owed.
-    pub(super) fn settle_owed(&mut self, stream: StreamNo, item: Item) -> bool {
-        let owed = self.owed.remove(&(stream, item)).is_some();
-        if owed && let Some(count) = self.owed_count.get_mut(&stream) {
-            *count = count.saturating_sub(1);
-        }
-        owed
-    }
-
+    /// Claims that are owed to nobody any more are forgotten.
     pub(super) fn release(&mut self, item: Item) {
-        let over = self.claims.get_mut(&item).is_some_and(|held| {
-            held.owed = held.owed.saturating_sub(1);
-            held.owed == 0
-        });
-        if over {
+        if !self.owing.is_owed(item) {
             self.claims.remove(&item);
         }
     }
@@ -74,15 +55,15 @@ impl State {
     pub(super) fn outcome(&mut self, now_ms: i64, outcome: &Outcome, fx: &mut Vec<Effect>) {
         let Outcome(stream, seq, index, fate, why) = outcome;
         let item = Item { seq: *seq, index: *index };
-        if !self.settle_owed(*stream, item) {
+        if !self.owing.remove(*stream, item) {
             return;
         }
         if *fate == Fate::GaveUp
             && self.dead.len() < DEAD_LETTERS_MAX
-            && let Some(held) = self.claims.get(&item)
+            && let Some(claims) = self.claims.get(&item)
         {
             let why = why.as_deref().unwrap_or("").to_string();
-            let letter = DeadLetter { why, at_ms: now_ms, claims: (*held.claims).clone() };
+            let letter = DeadLetter { why, at_ms: now_ms, claims: (**claims).clone() };
             self.dead.insert((*stream, item), letter);
         }
         self.release(item);
@@ -91,16 +72,11 @@ impl State {
 
     /// What was owed on a stream that is taken away is owed no longer.
     pub(super) fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
-        self.streams.remove(&no);
-        self.owed_count.remove(&no);
-        let first = Item { seq: Seq(0), index: 0 };
-        let last = Item { seq: Seq(u64::MAX), index: u32::MAX };
-        let owed: Vec<_> = self.owed.range((no, first)..=(no, last)).map(|(k, ())| *k).collect();
-        for (no, item) in owed {
-            self.settle_owed(no, item);
-            self.release(item);
+        if let Some(stream) = self.streams.remove(&no) {
+            self.topics.remove(no, &stream);
         }
-        let dead: Vec<_> = self.dead.range((no, first)..=(no, last)).map(|(k, _)| *k).collect();
+        self.owing.clear(no).into_iter().for_each(|item| self.release(item));
+        let dead: Vec<_> = self.dead.range((no, Item::FIRST)..=(no, Item::LAST)).map(|(k, _)| *k).collect();
         for key in dead {
             self.dead.remove(&key);
         }
