@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod receiver;
 pub mod status;
 pub mod subject;
+pub mod topics;
 
 use serde::{Deserialize, Serialize};
 
@@ -167,8 +168,17 @@ impl Stream {
 
     /// Whether events of this type are wanted.
     pub fn wants(&self, uri: &str) -> bool {
-        let list = self.events_delivered.as_ref().unwrap_or(&self.events_requested);
-        list.iter().any(|e| e == "*" || e == uri)
+        self.wanted().iter().any(|e| e == "*" || e == uri)
+    }
+
+    /// The event types that it wants; `*` is every type.
+    pub fn wanted(&self) -> &[String] {
+        self.events_delivered.as_ref().unwrap_or(&self.events_requested)
+    }
+
+    /// Whether it wants every event type.
+    pub fn wants_all(&self) -> bool {
+        self.wanted().iter().any(|e| e == "*")
     }
 
     /// The audience as it enters derived names: sorted, as a JSON array (DESIGN 5).
