@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, Query, Request, State};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::credentials;
 use super::facts::Receipt;
 use super::objects;
 use super::problem::Problem;
@@ -42,6 +43,12 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/clients/{id}/secrets", post(credentials::new_secret))
+        .route(
+            "/admin/v1/t/{tenant}/clients/{id}/tokens",
+            post(credentials::new_token).delete(credentials::revoke_all),
+        )
+        .route("/admin/v1/t/{tenant}/clients/{id}/tokens/{token}", delete(credentials::revoke_token))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",

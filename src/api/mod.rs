@@ -6,12 +6,15 @@
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`access`]: the access token of a request, first of all
 //! - [`public`], [`facts`]: what other systems call
-//! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
+//! - [`admin`], [`objects`] (with `secret`), [`credentials`]: what operators call
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
 pub mod admin;
+pub mod credentials;
 pub mod facts;
+pub mod oauth;
 pub mod objects;
 pub mod problem;
 pub mod public;
@@ -19,6 +22,7 @@ pub mod push_error;
 mod secret;
 pub mod serve;
 pub mod unread;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -58,6 +62,8 @@ pub struct Api {
     pub views: Arc<Views>,
     /// Access tokens.
     pub judge: auth::judge::Judge,
+    /// The built-in authorization server, where there is one.
+    pub token_server: Option<auth::server::Server>,
     /// The push door.
     pub door: Door,
     /// The poll endpoint.

@@ -17,9 +17,8 @@ use super::seal::AuditSeal;
 use super::store::{Opened, Places, base_writer, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
-use super::{projections, reconcile, schedule};
+use super::{authorization, projections, reconcile, schedule};
 use crate::api::{self, Api};
-use crate::auth::judge::Judge;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
 use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
 use crate::config::Config;
@@ -192,9 +191,20 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         own_issuer_prefix: format!("{}/t/", config.public_url),
         max_bytes: config.limits.set_bytes,
     };
+    let (judge, token_server) = authorization::build(authorization::Parts {
+        config: &config,
+        views: views.clone(),
+        keys: keys.clone(),
+        egress: egress.clone(),
+        clock: clock.clone(),
+        chance: chance.clone(),
+        operations: operations.clone(),
+        spawn: spawn.clone(),
+    });
     let api = Arc::new(Api {
         hub: hub.clone(),
-        judge: Judge { views: views.clone(), clock: clock.clone(), public_url: config.public_url.clone() },
+        judge,
+        token_server,
         views,
         door,
         poll: poll::Poll::new(poll::Parts {

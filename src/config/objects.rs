@@ -1,19 +1,20 @@
 //! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants.
 //!
-//! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Bearers
-//! become hashes here; what a push stream sends goes beside the object, for `keys/`.
+//! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Secrets are read by
+//! [`super::credentials`].
 
 use serde_json::{Map, Value};
 
+use super::credentials;
 use super::mistake::{Fault, Place};
-use super::secret::{Sources, check_bearer};
+use super::secret::Sources;
 use crate::hub::object::{Error, Object, ObjectKind};
-use crate::keys::{authorization_id, hash_secret};
 use crate::tenant::TenantId;
 
 /// The lists of the file, in the order in which their objects are journaled.
-pub const LISTS: [(&str, ObjectKind); 6] = [
+pub const LISTS: [(&str, ObjectKind); 7] = [
     ("tenant", ObjectKind::Tenant),
+    ("authorization_server", ObjectKind::AuthorizationServer),
     ("client", ObjectKind::Client),
     ("upstream", ObjectKind::Upstream),
     ("token_issuer", ObjectKind::TokenIssuer),
@@ -80,8 +81,8 @@ fn object(
         (_, Some(Value::String(id))) => TenantId::parse(&id).ok()?,
         _ => TenantId::default_tenant(),
     };
-    bearer(kind, &mut members, &place, sources, faults);
-    let secret = authorization(kind, &mut members, &place, sources, faults);
+    credentials::presented(kind, &mut members, &place, sources, faults);
+    let secret = credentials::kept(kind, &mut members, &place, sources, faults);
     if !sound || faults.len() > before {
         return None;
     }
@@ -112,58 +113,8 @@ fn typed(kind: ObjectKind, members: Value) -> Result<Object, serde_json::Error> 
         ObjectKind::Stream => Object::Stream(of(members)?),
         ObjectKind::Client => Object::Client(of(members)?),
         ObjectKind::Point => Object::Point(of(members)?),
+        ObjectKind::AuthorizationServer => Object::AuthorizationServer(of(members)?),
     })
-}
-
-fn bearer(
-    kind: ObjectKind,
-    members: &mut Map<String, Value>,
-    place: &Place,
-    sources: &Sources<'_>,
-    faults: &mut Vec<Fault>,
-) {
-    let before = faults.len();
-    match sources.take(members, "bearer", place, faults) {
-        Some(secret) => match check_bearer(&secret) {
-            Ok(()) => {
-                members.insert("bearer_sha256".into(), hash_secret(secret.reveal()).into());
-            }
-            Err(what) => faults.push(Fault::new(place.clone(), what)),
-        },
-        None if faults.len() == before
-            && !members.contains_key("bearer")
-            && matches!(kind, ObjectKind::Client | ObjectKind::Point) =>
-        {
-            faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
-        }
-        None => {}
-    }
-}
-
-fn authorization(
-    kind: ObjectKind,
-    members: &mut Map<String, Value>,
-    place: &Place,
-    sources: &Sources<'_>,
-    faults: &mut Vec<Fault>,
-) -> Option<(String, String)> {
-    if kind != ObjectKind::Stream {
-        return None;
-    }
-    let secret = sources.take(members, "authorization_header", place, faults)?;
-    let at = place.clone();
-    if members.get("endpoint_url").is_none() {
-        faults
-            .push(Fault::new(at, "`authorization_header_file` and `_env` belong to push, and only to push"));
-        return None;
-    }
-    if http::HeaderValue::from_str(secret.reveal()).is_err() {
-        faults.push(Fault::new(at, "what is to be sent as Authorization does not fit into a header"));
-        return None;
-    }
-    let id = authorization_id(members.get("stream_id").and_then(Value::as_str).unwrap_or_default());
-    members.insert("authorization_secret".into(), id.clone().into());
-    Some((id, secret.reveal().into()))
 }
 
 #[cfg(test)]
@@ -171,6 +122,7 @@ mod tests {
     use super::*;
     use crate::config::layer::Layer;
     use crate::config::schema::TEXT;
+    use crate::keys::hash_secret;
 
     const VARIABLES: [(&str, &str); 5] = [
         ("KAFKA_PASSWORD", "hunter2hunter2hunter2"),
