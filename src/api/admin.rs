@@ -86,6 +86,7 @@ async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, String) {
 async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderValue); 1], String) {
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     api.metrics.waiting(api.hub.waiting());
+    api.authorization.lookups(api.views.looked());
     // What the spine counted; a hub that is stopping shows what it showed last.
     if let Ok(stats) = api.hub.look(|spine| spine.stats()).await {
         api.metrics.journal(stats);

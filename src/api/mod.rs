@@ -64,6 +64,8 @@ pub struct Api {
     pub judge: auth::judge::Judge,
     /// The built-in authorization server, where there is one.
     pub token_server: Option<auth::server::Server>,
+    /// What authorization counts.
+    pub authorization: auth::metrics::Metrics,
     /// The push door.
     pub door: Door,
     /// The poll endpoint.

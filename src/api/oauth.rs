@@ -84,6 +84,8 @@ pub async fn token(
         Ok(form) => server(&api)?.token(&tenant, &headers, &form).await,
         Err(error) => Err(error),
     };
+    let error = granted.as_ref().err().map_or("granted", |error| error.code());
+    api.authorization.request(&tenant, error);
     let answer = granted.map(|granted| {
         json!({
             "access_token": granted.access_token,

@@ -19,6 +19,7 @@ use super::tasks::Tasks;
 use super::wiring::Wiring;
 use super::{authorization, projections, reconcile, schedule};
 use crate::api::{self, Api};
+use crate::auth;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
 use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
 use crate::config::Config;
@@ -205,6 +206,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         hub: hub.clone(),
         judge,
         token_server,
+        authorization: auth::metrics::Metrics::new(&page),
         views,
         door,
         poll: poll::Poll::new(poll::Parts {

@@ -11,7 +11,7 @@
 //! - [`judge`]: whose an access token is; [`claims`], [`own`], [`outside`], [`introspect`]: what it says, by its maker
 //! - [`server`]: the built-in authorization server; [`form`], [`presented`], [`assertion`], [`oauth`]: what it reads, and
 //!   its errors
-//! - [`metadata`]: what clients find out by themselves; [`config`]: settings
+//! - [`metadata`]: what clients find out by themselves; [`config`], [`metrics`]: settings, counters
 
 pub mod access;
 pub mod assertion;
@@ -23,6 +23,7 @@ pub mod form;
 pub mod introspect;
 pub mod judge;
 pub mod metadata;
+pub mod metrics;
 pub mod oauth;
 pub mod outside;
 pub mod own;

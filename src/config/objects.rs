@@ -124,7 +124,11 @@ mod tests {
     use crate::config::schema::TEXT;
     use crate::keys::hash_secret;
 
-    const VARIABLES: [(&str, &str); 5] = [
+    const VARIABLES: [(&str, &str); 9] = [
+        ("ACME_PARTNERS_SECRET", "partners:0123456789"),
+        ("ACME_CRM_SECRET", "crm-secret-0123456789"),
+        ("ACME_CRM_OLD_SECRET", "crm-old-secret-0123456789"),
+        ("ACME_CRM_TOKEN", "crm-token-0123456789"),
         ("KAFKA_PASSWORD", "hunter2hunter2hunter2"),
         ("ACME_KEYCLOAK_BEARER", "keycloak-0123456789"),
         ("ACME_PLATFORM_BEARER", "platform-0123456789"),
@@ -152,7 +156,10 @@ mod tests {
             names,
             [
                 ("_hub", "tenants", "acme"),
+                ("acme", "authorization-servers", "corp"),
+                ("acme", "authorization-servers", "partners"),
                 ("acme", "clients", "agent-platform"),
+                ("acme", "clients", "crm-receiver"),
                 ("acme", "upstreams", "keycloak"),
                 ("acme", "token-issuers", "people"),
                 ("acme", "points", "nginx"),
@@ -160,11 +167,23 @@ mod tests {
                 ("acme", "streams", "broker"),
             ]
         );
-        let Object::Client(client) = &objects[1].object else { panic!("no client") };
+        let Object::Client(client) = &objects[3].object else { panic!("no client") };
         assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
-        let (id, value) = objects[5].secret.as_ref().unwrap();
+        let Object::AuthorizationServer(server) = &objects[2].object else { panic!("no server") };
+        let (id, value) = objects[2].secret.as_ref().unwrap();
+        assert_eq!(
+            (&server.introspection.as_ref().unwrap().secret, value.as_str()),
+            (id, "partners:0123456789")
+        );
+        let Object::Client(client) = &objects[4].object else { panic!("no client") };
+        let receiver = client.receiver.as_ref().unwrap();
+        let hashes: Vec<&str> = receiver.secrets.iter().map(|s| s.sha256.as_str()).collect();
+        assert_eq!(hashes, ["crm-secret-0123456789", "crm-old-secret-0123456789"].map(hash_secret));
+        assert_eq!(receiver.tokens[0].sha256, hash_secret("crm-token-0123456789"));
+        assert_eq!(client.bearer_sha256, "");
+        let (id, value) = objects[8].secret.as_ref().unwrap();
         assert_eq!(value, "Basic Y3JtOnNlY3JldA==");
-        let Object::Stream(stream) = &objects[5].object else { panic!("no stream") };
+        let Object::Stream(stream) = &objects[8].object else { panic!("no stream") };
         assert_eq!(stream.authorization_secret.as_ref(), Some(id));
         assert!(crate::stream::is_id(id));
         let shown = format!("{objects:?}");
@@ -185,9 +204,10 @@ mod tests {
                     let secret = k.replace("bearer_sha256", "bearer_env");
                     secret.replace("authorization_secret", "authorization_header_env")
                 }));
-                if let Some(authority) = members.get("authority") {
-                    let of: Vec<&String> = authority.as_object().unwrap().keys().collect();
-                    let known = schema["$defs"]["authority"]["properties"].as_object().unwrap();
+                for within in ["authority", "receiver"] {
+                    let Some(part) = members.get(within) else { continue };
+                    let of: Vec<&String> = part.as_object().unwrap().keys().collect();
+                    let known = schema["$defs"][within]["properties"].as_object().unwrap();
                     assert_eq!(of, known.keys().collect::<Vec<_>>());
                 }
             }
@@ -205,6 +225,26 @@ mod tests {
     fn faults_of_secrets_name_their_place() {
         let cases = [
             ("[[client]]\nid='c'", "client[0]", "is missing"),
+            (
+                "[[client]]\nid='c'\n[[client.receiver.secrets]]",
+                "client[0].receiver.secrets[0]",
+                "`secret_env` is missing",
+            ),
+            (
+                "[[client]]\nid='c'\n[[client.receiver.tokens]]\nid='t'\nexpires_at=1\ntoken_env='NOPE'",
+                "client[0].receiver.tokens[0].token_env",
+                "NOPE",
+            ),
+            (
+                "[[authorization_server]]\nid='a'\niss='i'\nintrospection={url='https://a.example/',client_id='c'}",
+                "authorization_server[0].introspection",
+                "`client_secret_env` is missing",
+            ),
+            (
+                "[[authorization_server]]\nid='a'\niss='i'",
+                "authorization_server[0]",
+                "either jwks or introspection",
+            ),
             ("[[client]]\nid='c'\nbearer_env='NOPE'", "client[0].bearer_env", "NOPE"),
             (
                 "[[point]]\nid='c'\naud=['a']\nbearer_file='/no/such'",

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn hash(n: u8) -> String {
-        char::from(b'A' + n).to_string().repeat(43)
+        format!("{}{}", char::from(b'A' + n), "A".repeat(42))
     }
 
     #[test]
