@@ -95,8 +95,9 @@ impl Outside {
             Err(Unverified::Token(_)) => return Ok(None),
             Err(Unverified::Keys(error)) => return Err(unavailable(&error)),
         };
-        let plain = header.typ.is_none() || header.typ_is("JWT");
-        if !header.typ_is(super::own::TYP) && !(plain && server.accept_plain_jwt) {
+        let plain = server.accept_plain_jwt && (header.typ.is_none() || header.typ_is("JWT"));
+        let typed = plain || header.typ_is(super::own::TYP);
+        if !typed {
             return Ok(None);
         }
         // What a JWT access token must have (RFC 9068, 2.2), as far as it is needed here.

@@ -25,12 +25,15 @@ pub const TYP: &str = "at+jwt";
 #[error("the tenant's keys cannot be used")]
 pub struct NoKeys;
 
+/// A published key set, as its text and as it was read.
+type Parsed = (Arc<str>, Arc<KeySet>);
+
 /// Makes and reads our own access tokens.
 pub struct Own {
     keys: Arc<Keys>,
     chance: SharedChance,
     /// Published key sets as they were read last.
-    parsed: Mutex<HashMap<TenantId, (Arc<str>, Arc<KeySet>)>>,
+    parsed: Mutex<HashMap<TenantId, Parsed>>,
 }
 
 impl Own {

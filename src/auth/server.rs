@@ -181,7 +181,8 @@ impl Server {
         let now_s = self.parts.clock.wall_ms().div_euclid(1000);
         let hash = hash_secret(presented);
         let same = |known: &str| known.len() == hash.len() && memcmp::eq(known.as_bytes(), hash.as_bytes());
-        let mut right = same(NOBODYS) && false;
+        let mut right = false;
+        std::hint::black_box(same(NOBODYS));
         for secret in holder.iter().flat_map(|h| &h.receiver.secrets) {
             let good = secret.expires_at.is_none_or(|until| now_s < until);
             right |= same(&secret.sha256) && good;
