@@ -77,8 +77,12 @@ pub(super) async fn of_receiver(
     }
     secrets(receiver, &kept, asked.sha256().is_some())?;
     tokens(receiver, &kept)?;
-    let later = receiver.get("tokens_not_before").and_then(Value::as_i64).max(before.tokens_not_before);
-    receiver.insert("tokens_not_before".into(), json!(later));
+    let given = receiver.get("tokens_not_before").filter(|value| !value.is_null());
+    // What is no time is refused with the object.
+    if given.is_none_or(Value::is_i64) {
+        let later = given.and_then(Value::as_i64).max(before.tokens_not_before);
+        receiver.insert("tokens_not_before".into(), json!(later));
+    }
     receiver.insert("revoked".into(), json!(before.revoked));
     Ok(asked.made)
 }

@@ -41,6 +41,7 @@ async fn a_secret_is_rotated_with_overlap() {
         json!({ "secrets": [{ "sha256": "short" }] }),
         json!({ "tokens": [{ "id": "t", "expires_at": 9_999_999_999_i64 }] }),
         json!({ "token_lifetime_s": 3601 }),
+        json!({ "tokens_not_before": "now" }),
         json!({ "unknown": 1 }),
     ] {
         let body = json!({ "receiver": bad });
