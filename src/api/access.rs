@@ -26,7 +26,9 @@ impl Api {
         needed: Scope,
     ) -> Result<Access, Problem> {
         let known = self.judge.known(tenant, headers).await;
-        known.and_then(|known| known.access(needed)).map_err(|refusal| self.refused(tenant, refusal, needed))
+        let access = known.and_then(|known| known.access(needed));
+        self.count(tenant, access.as_ref().err());
+        access.map_err(|refusal| self.refused(tenant, refusal, needed))
     }
 
     /// The client that polls. One that is no SSF receiver polls with the bearer that it has.
@@ -35,12 +37,20 @@ impl Api {
         tenant: &TenantId,
         headers: &HeaderMap,
     ) -> Result<Arc<Client>, Problem> {
-        let refused = |refusal| self.refused(tenant, refusal, Scope::Read);
-        let known = self.judge.known(tenant, headers).await.map_err(refused)?;
-        if known.receiver.is_none() {
-            return Ok(known.client);
+        let known = self.judge.known(tenant, headers).await;
+        let client = known.and_then(|known| match known.receiver {
+            None => Ok(known.client),
+            Some(_) => known.access(Scope::Read).map(|access| access.client),
+        });
+        self.count(tenant, client.as_ref().err());
+        client.map_err(|refusal| self.refused(tenant, refusal, Scope::Read))
+    }
+
+    fn count(&self, tenant: &TenantId, refusal: Option<&Refusal>) {
+        // No label for names that anybody could make up.
+        if self.views.of(tenant).is_some() {
+            self.authorization.access(tenant, refusal.map_or("granted", |refusal| refusal.code()));
         }
-        known.access(Scope::Read).map(|access| access.client).map_err(refused)
     }
 
     fn refused(&self, tenant: &TenantId, refusal: Refusal, needed: Scope) -> Problem {

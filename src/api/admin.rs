@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, Query, Request, State};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::credentials;
 use super::facts::Receipt;
 use super::objects;
 use super::problem::Problem;
@@ -48,6 +49,12 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/status", get(stream_status).post(set_stream_status))
+        .route("/admin/v1/t/{tenant}/clients/{id}/secrets", post(credentials::new_secret))
+        .route(
+            "/admin/v1/t/{tenant}/clients/{id}/tokens",
+            post(credentials::new_token).delete(credentials::revoke_all),
+        )
+        .route("/admin/v1/t/{tenant}/clients/{id}/tokens/{token}", delete(credentials::revoke_token))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",
@@ -85,6 +92,7 @@ async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, String) {
 async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderValue); 1], String) {
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     api.metrics.waiting(api.hub.waiting());
+    api.authorization.lookups(api.views.looked());
     // What the spine counted; a hub that is stopping shows what it showed last.
     if let Ok(stats) = api.hub.look(|spine| spine.stats()).await {
         api.metrics.journal(stats);

@@ -8,11 +8,15 @@
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
 //! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
+//! - [`admin`], [`objects`] (with `secret`), [`credentials`]: what operators call
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
 pub mod admin;
+pub mod credentials;
 pub mod facts;
+pub mod oauth;
 pub mod objects;
 pub mod problem;
 pub mod public;
@@ -22,6 +26,7 @@ pub mod serve;
 pub mod ssf;
 mod ssf_stream;
 pub mod unread;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -61,6 +66,10 @@ pub struct Api {
     pub views: Arc<Views>,
     /// Access tokens.
     pub judge: auth::judge::Judge,
+    /// The built-in authorization server, where there is one.
+    pub token_server: Option<auth::server::Server>,
+    /// What authorization counts.
+    pub authorization: auth::metrics::Metrics,
     /// The push door.
     pub door: Door,
     /// The poll endpoint.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::admin::operator;
+use super::credentials;
 use super::problem::Problem;
 use super::secret::Secret;
 use super::unread;
@@ -25,7 +26,7 @@ use crate::tenant::TenantId;
 use crate::transmitter::ssf::plan;
 
 /// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
-const BEARER_MIN: usize = 16;
+pub(super) const BEARER_MIN: usize = 16;
 
 fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
     let kind = ObjectKind::of_collection(collection).ok_or_else(Problem::not_found)?;
@@ -41,6 +42,12 @@ fn shown(stored: &Stored) -> Value {
     let mut value = members(&stored.object);
     value.remove("bearer_sha256");
     value.remove("authorization_secret");
+    if let Some(Value::Object(asked)) = value.get_mut("introspection") {
+        asked.remove("secret");
+    }
+    if let Some(Value::Object(receiver)) = value.get_mut("receiver") {
+        credentials::hide(receiver);
+    }
     value.insert("made_by".into(), stored.by.clone().into());
     Value::Object(value)
 }
@@ -111,6 +118,7 @@ pub async fn put(
     // What stays as it was is looked up below: nobody may change it in between.
     let _editing = api.editing.lock().await;
     let new_bearer = bearer_of(&api, &tenant, kind, &id, &mut given).await?;
+    let new_secret = credentials::of_receiver(&api, &tenant, &id, &mut given).await?;
     let secret = Secret::of(&api, &tenant, kind, &id, &mut given).await?;
     let object: Object =
         exact::from_value(&json!({ tag(kind): given })).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -127,6 +135,9 @@ pub async fn put(
     let mut answer = json!({ "id": entry.to_string() });
     if let Some(bearer) = new_bearer {
         answer["bearer"] = bearer.into();
+    }
+    if let Some(secret) = new_secret {
+        answer["secret"] = secret.into();
     }
     Ok((StatusCode::OK, Json(answer)))
 }
@@ -155,6 +166,7 @@ fn tag(kind: ObjectKind) -> &'static str {
         ObjectKind::Stream => "stream",
         ObjectKind::Client => "client",
         ObjectKind::Point => "point",
+        ObjectKind::AuthorizationServer => "authorization_server",
     }
 }
 
@@ -207,7 +219,20 @@ pub(super) async fn stored_member(
 /// A URL that the hub will call passes the guard now, not only when it is called; and the hub is nobody's issuer.
 fn check_urls(api: &Api, object: &Object) -> Result<(), Problem> {
     use crate::jose::remote::JwksSource::Url;
+    let inside = |client: &crate::hub::object::Client| match client.receiver.as_ref()?.jwks.as_ref()? {
+        Url(url) => Some(url.clone()),
+        crate::jose::remote::JwksSource::Inline(_) => None,
+    };
+    let of_client = match object {
+        Object::Client(client) => inside(client),
+        _ => None,
+    };
     let url = match object {
+        Object::Client(_) => of_client.as_deref(),
+        Object::AuthorizationServer(server) => match (&server.jwks, &server.introspection) {
+            (Some(Url(url)), _) => Some(url.as_str()),
+            (_, asked) => asked.as_ref().map(|asked| asked.url.as_str()),
+        },
         Object::Stream(s) => s.endpoint_url.as_deref(),
         Object::Upstream(crate::hub::object::Upstream { jwks: Url(url), .. }) => Some(url.as_str()),
         Object::TokenIssuer(crate::hub::object::TokenIssuer { jwks: Url(url), .. }) => Some(url.as_str()),
@@ -219,6 +244,7 @@ fn check_urls(api: &Api, object: &Object) -> Result<(), Problem> {
     let iss = match object {
         Object::Upstream(o) => &o.iss,
         Object::TokenIssuer(o) => &o.iss,
+        Object::AuthorizationServer(o) => &o.iss,
         _ => return Ok(()),
     };
     if iss.starts_with(&api.door.own_issuer_prefix) {

@@ -11,7 +11,7 @@ use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, access, facts, public_tenant, ssf, unread};
+use super::{Api, access, facts, oauth, public_tenant, ssf, unread, well_known};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -26,6 +26,10 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/t/{tenant}/v1/{facts}", post(facts::post))
         .route("/t/{tenant}/v1/{facts}/{id}/complete", post(facts::complete))
         .merge(ssf::routes())
+        .route("/t/{tenant}/oauth/token", post(oauth::token))
+        .route("/t/{tenant}/oauth/revoke", post(oauth::revoke))
+        .route("/.well-known/oauth-protected-resource/t/{tenant}", get(well_known::protected_resource))
+        .route("/.well-known/oauth-authorization-server/t/{tenant}", get(well_known::authorization_server))
         .with_state(api)
 }
 

@@ -1,4 +1,4 @@
-//! What a push stream sends as `Authorization`: a file in `keys/` that changes together with the object that names it.
+//! What the hub presents to others, to a push stream as `Authorization` or to an introspection endpoint: a file in `keys/` that changes together with the object that names it.
 //!
 //! A new value gets a new name, so that a command that is refused in the end has changed no file that is in use, and a
 //! post under way never mixes an old address with a new credential. Behind the durable entry the old file goes. A crash
@@ -12,7 +12,7 @@ use super::problem::Problem;
 use crate::clock::{OsChance, random_secret};
 use crate::hub::command::Refused;
 use crate::hub::object::ObjectKind;
-use crate::keys::authorization_id;
+use crate::keys::{authorization_id, introspection_id};
 use crate::tenant::{EntryId, TenantId};
 
 /// What becomes of the secret of one object.
@@ -26,9 +26,43 @@ pub struct Secret {
     stays: bool,
 }
 
+/// Where the secret of a kind of object stands: in which member, how it is given, how it is stored.
+struct Place {
+    /// The member that holds both; `None`: the object itself.
+    within: Option<&'static str>,
+    /// How its value is given.
+    given: &'static str,
+    /// How its file is named.
+    stored: &'static str,
+    /// Left out it stays as long as this member is there.
+    with: &'static str,
+    /// The id of the file, without what makes it new.
+    id: fn(&str) -> String,
+}
+
+fn place(kind: ObjectKind) -> Option<Place> {
+    match kind {
+        ObjectKind::Stream => Some(Place {
+            within: None,
+            given: "authorization_header",
+            stored: "authorization_secret",
+            with: "endpoint_url",
+            id: authorization_id,
+        }),
+        ObjectKind::AuthorizationServer => Some(Place {
+            within: Some("introspection"),
+            given: "client_secret",
+            stored: "secret",
+            with: "url",
+            id: introspection_id,
+        }),
+        _ => None,
+    }
+}
+
 impl Secret {
-    /// Takes `authorization_header` out of what was given: a value is written under a new name, `null` removes it, left
-    /// out it stays as long as there is a place to push to.
+    /// Takes the value out of what was given: it is written under a new name, `null` removes it, left out it stays as
+    /// long as there is somebody to send it to.
     pub async fn of(
         api: &Api,
         tenant: &TenantId,
@@ -37,27 +71,31 @@ impl Secret {
         given: &mut Map<String, Value>,
     ) -> Result<Self, Problem> {
         let mut secret = Self::gone(api, tenant, kind, id).await?;
-        if kind != ObjectKind::Stream {
-            return Ok(secret);
-        }
-        given.remove("authorization_secret");
-        match given.remove("authorization_header") {
+        let Some(place) = place(kind) else { return Ok(secret) };
+        let given = match place.within.map(|member| given.get_mut(member)) {
+            None => given,
+            Some(Some(Value::Object(members))) => members,
+            Some(_) => return Ok(secret),
+        };
+        given.remove(place.stored);
+        match given.remove(place.given) {
             Some(Value::String(value))
                 if !value.is_empty() && http::HeaderValue::from_str(&value).is_ok() =>
             {
                 let mut name = random_secret(&OsChance);
                 name.truncate(16);
-                let name = format!("{}-{name}", authorization_id(id));
-                given.insert("authorization_secret".into(), name.clone().into());
+                let name = format!("{}-{name}", (place.id)(id));
+                given.insert(place.stored.into(), name.clone().into());
                 secret.new = Some((name, value));
             }
             Some(Value::Null) => {}
             Some(_) => {
-                return Err(Problem::bad_request("authorization_header must be a header value, or null"));
+                let what = format!("{} must be a header value, or null", place.given);
+                return Err(Problem::bad_request(what));
             }
             None => {
-                if let Some(old) = secret.old.clone().filter(|_| given.contains_key("endpoint_url")) {
-                    given.insert("authorization_secret".into(), old.into());
+                if let Some(old) = secret.old.clone().filter(|_| given.contains_key(place.with)) {
+                    given.insert(place.stored.into(), old.into());
                     secret.stays = true;
                 }
             }
@@ -67,10 +105,12 @@ impl Secret {
 
     /// The secret of an object that is taken away.
     pub async fn gone(api: &Api, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<Self, Problem> {
-        if kind != ObjectKind::Stream {
-            return Ok(Self::default());
-        }
-        let old = stored_member(api, tenant, kind, id, "authorization_secret").await?;
+        let Some(place) = place(kind) else { return Ok(Self::default()) };
+        let old = stored_member(api, tenant, kind, id, place.within.unwrap_or(place.stored)).await?;
+        let old = match place.within {
+            Some(_) => old.and_then(|mut members| members.get_mut(place.stored).map(Value::take)),
+            None => old,
+        };
         Ok(Self { old: old.and_then(|old| old.as_str().map(Into::into)), ..Self::default() })
     }
 

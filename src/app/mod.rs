@@ -5,11 +5,13 @@
 //! - [`seal`]: signs bases and chain heads
 //! - [`reconcile`]: what the file says becomes entries where it changed
 //! - [`projections`], [`schedule`]: Kafka out; bases and signed heads on a schedule
+//! - [`authorization`]: access tokens, judged and made
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
 //! - [`offline`]: `journal verify`, `store rebuild`
 //! - [`serve`], [`running`]: start; run and stop
 
+pub mod authorization;
 pub mod convert;
 #[cfg(feature = "kafka")]
 pub mod health;

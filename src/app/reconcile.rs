@@ -60,6 +60,7 @@ pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> any
             keys.put_secret(&tenant, &id, &value)?;
         }
         let before = stored(hub, &tenant, object.kind(), object.id()).await?;
+        let object = keeping_revoked(object, before.as_ref());
         if before.as_ref() == Some(&object) {
             continue;
         }
@@ -100,10 +101,21 @@ pub async fn revise_streams(hub: &Hub) -> anyhow::Result<usize> {
     Ok(changed)
 }
 
+/// Access tokens that were revoked stay so, whatever the file says: it knows nothing of them.
+fn keeping_revoked(mut object: Object, before: Option<&Object>) -> Object {
+    if let (Object::Client(client), Some(Object::Client(before))) = (&mut object, before)
+        && let (Some(receiver), Some(before)) = (&mut client.receiver, &before.receiver)
+    {
+        receiver.keep_revoked(before);
+    }
+    object
+}
+
 /// The secret that an object names.
 fn secret_of(object: &Object) -> Option<&str> {
     match object {
         Object::Stream(stream) => stream.authorization_secret.as_deref(),
+        Object::AuthorizationServer(server) => server.introspection.as_ref().map(|i| i.secret.as_str()),
         _ => None,
     }
 }

@@ -18,9 +18,9 @@ use super::seal::AuditSeal;
 use super::store::{Opened, Places, base_writer, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
-use super::{projections, reconcile, schedule};
+use super::{authorization, projections, reconcile, schedule};
 use crate::api::{self, Api};
-use crate::auth::judge::Judge;
+use crate::auth;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
 use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
 use crate::config::Config;
@@ -205,9 +205,21 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         announce_ms: config.ssf.announce_ms,
     };
     keeping::start(keeper.clone(), &tasks, &config.ssf.keep_alive_cron, &stopping);
+    let (judge, token_server) = authorization::build(authorization::Parts {
+        config: &config,
+        views: views.clone(),
+        keys: keys.clone(),
+        egress: egress.clone(),
+        clock: clock.clone(),
+        chance: chance.clone(),
+        operations: operations.clone(),
+        spawn: spawn.clone(),
+    });
     let api = Arc::new(Api {
         hub: hub.clone(),
-        judge: Judge { views: views.clone(), clock: clock.clone(), public_url: config.public_url.clone() },
+        judge,
+        token_server,
+        authorization: auth::metrics::Metrics::new(&page),
         views,
         door,
         poll: poll::Poll::new(poll::Parts {

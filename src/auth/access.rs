@@ -123,6 +123,17 @@ impl Refusal {
         }
     }
 
+    /// Its error code (RFC 6750, 3.1); for the two that have none, a word.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+
     /// What is said to people.
     pub fn detail(self) -> &'static str {
         match self {
@@ -137,18 +148,14 @@ impl Refusal {
     /// The `WWW-Authenticate` value for what needs `needed`; `resource_metadata` is where RFC 9728 metadata is.
     pub fn challenge(self, needed: Scope, resource_metadata: &str) -> Option<String> {
         let error = match self {
-            Self::Missing => "",
-            Self::InvalidRequest(_) => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
             Self::Unavailable { .. } => return None,
+            Self::Missing => String::new(),
+            _ => format!(", error=\"{}\", error_description=\"{}\"", self.code(), self.detail()),
         };
-        let mut text = String::from("Bearer realm=\"ssf-hub\"");
-        if !error.is_empty() {
-            text.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", self.detail()));
-        }
-        text.push_str(&format!(", scope=\"{}\", resource_metadata=\"{resource_metadata}\"", needed.as_str()));
-        Some(text)
+        let scope = needed.as_str();
+        Some(format!(
+            "Bearer realm=\"ssf-hub\"{error}, scope=\"{scope}\", resource_metadata=\"{resource_metadata}\""
+        ))
     }
 }
 

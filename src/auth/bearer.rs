@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 /// Longest field value that is read, in bytes.
-pub const FIELD_BYTES_MAX: usize = 4096;
+pub const FIELD_BYTES_MAX: usize = 16 * 1024;
 
 /// Why a field holds no bearer that could be looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! Whose access token a request carries, and what it is good for.
 //!
 //! First thing that a handler of the SSF API asks, before it looks at the body or at a stream. A bearer that lies with
-//! us is known by its hash. Says the same of every token that is not good, whatever is wrong with it.
+//! us is known by its hash; then come tokens of the built-in authorization server, then those of outside ones. Says the
+//! same of every token that is not good, whatever is wrong with it.
 
 use std::sync::Arc;
 
@@ -9,9 +10,12 @@ use http::HeaderMap;
 
 use super::access::{Known, Refusal, ScopeSet};
 use super::bearer;
+use super::outside::{Outside, TOKEN_BYTES_MAX};
+use super::own::{NoKeys, Own};
 use crate::clock::SharedClock;
 use crate::hub::receivers::Bearer;
 use crate::hub::view::{View, Views};
+use crate::jose::Compact;
 use crate::keys::hash_secret;
 use crate::tenant::TenantId;
 
@@ -19,6 +23,10 @@ use crate::tenant::TenantId;
 pub struct Judge {
     /// Receivers.
     pub views: Arc<Views>,
+    /// Tokens of the built-in authorization server, if there is one.
+    pub own: Option<Arc<Own>>,
+    /// Tokens of outside ones.
+    pub outside: Outside,
     /// What time it is.
     pub clock: SharedClock,
     /// How the world reaches the public listener, without a slash at its end.
@@ -41,16 +49,25 @@ impl Judge {
         let token = bearer::authorization(headers)?;
         // A tenant that does not exist has no token: nobody learns which ones do.
         let view = self.views.of(tenant).ok_or(Refusal::InvalidToken)?;
-        self.by_hash(&view, &hash_secret(token)).ok_or(Refusal::InvalidToken)
+        if let Some(known) = self.by_hash(&view, &hash_secret(token))? {
+            return Ok(known);
+        }
+        let issuer = self.issuer(tenant);
+        if let Ok(compact) = Compact::parse(token.as_bytes(), TOKEN_BYTES_MAX)
+            && compact.unverified_iss().as_deref() == Some(&*issuer)
+        {
+            return self.own_token(tenant, &issuer, &view, compact)?.ok_or(Refusal::InvalidToken);
+        }
+        self.outside.known(tenant, &view, token, &issuer).await?.ok_or(Refusal::InvalidToken)
     }
 
-    /// A bearer whose hash lies with us.
-    fn by_hash(&self, view: &View, hash: &str) -> Option<Known> {
+    /// A bearer whose hash lies with us. One that is over is not asked about elsewhere.
+    fn by_hash(&self, view: &View, hash: &str) -> Result<Option<Known>, Refusal> {
         if let Some(bearer) = view.receivers.of_bearer(hash) {
-            return self.static_token(bearer);
+            return self.static_token(bearer).map(Some).ok_or(Refusal::InvalidToken);
         }
-        let client = view.clients.get(hash)?;
-        Some(Known { client: client.clone(), receiver: None, scopes: ScopeSet::default() })
+        let client = view.clients.get(hash).cloned();
+        Ok(client.map(|client| Known { client, receiver: None, scopes: ScopeSet::default() }))
     }
 
     fn static_token(&self, bearer: &Bearer) -> Option<Known> {
@@ -65,5 +82,18 @@ impl Judge {
             receiver: Some(holder.receiver.clone()),
             scopes: ScopeSet::of(scopes.iter().copied()).and(granted),
         })
+    }
+
+    fn own_token(
+        &self,
+        tenant: &TenantId,
+        issuer: &str,
+        view: &View,
+        token: Compact<'_>,
+    ) -> Result<Option<Known>, Refusal> {
+        let Some(own) = &self.own else { return Ok(None) };
+        let read = own.read((tenant, issuer), token, self.clock.wall_ms());
+        let claims = read.map_err(|NoKeys| Refusal::Unavailable { retry_after_s: 5 })?;
+        Ok(claims.and_then(|claims| Own::holder(view, &claims)))
     }
 }

@@ -7,13 +7,29 @@
 //! - [`mod@bearer`]: takes a bearer out of the header fields
 //! - [`mod@challenge`]: what a refusal says (`WWW-Authenticate`)
 //! - [`rate`]: requests per second of each principal
-//! - [`judge`]: whose an access token is; [`access`]: what it is good for, or why for nothing
+//! - [`access`]: what a request may do, or why it may not
+//! - [`judge`]: whose an access token is; [`claims`], [`own`], [`outside`], [`introspect`]: what it says, by its maker
+//! - [`server`]: the built-in authorization server; [`form`], [`presented`], [`assertion`], [`oauth`]: what it reads, and
+//!   its errors
+//! - [`metadata`]: what clients find out by themselves; [`config`], [`metrics`]: settings, counters
 
 pub mod access;
+pub mod assertion;
 pub mod bearer;
 pub mod challenge;
+pub mod claims;
+pub mod config;
+pub mod form;
+pub mod introspect;
 pub mod judge;
+pub mod metadata;
+pub mod metrics;
+pub mod oauth;
+pub mod outside;
+pub mod own;
+pub mod presented;
 pub mod rate;
+pub mod server;
 
 pub use bearer::authorization as bearer;
 pub use challenge::of as challenge;

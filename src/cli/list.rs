@@ -12,7 +12,7 @@ use crate::hub::object::ObjectKind;
 /// Which objects.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// tenants, operators, upstreams, token-issuers, streams, clients or points.
+    /// tenants, operators, upstreams, token-issuers, streams, clients, points or authorization-servers.
     #[arg(value_parser = super::kind)]
     pub kind: ObjectKind,
     /// Whose.

@@ -6,6 +6,7 @@
 //! status: 0 done, 1 refused or failed, 2 wrong usage or configuration. One file per command, each thin.
 //!
 //! - [`admin_client`]: one call to the admin API
+//! - [`once`]: what is seen once
 //! - [`print`]: answers as tables for people, or JSON
 //! - [`failure`]: what ends a command early
 
@@ -19,13 +20,16 @@ pub mod failure;
 pub mod journal;
 pub mod kill;
 pub mod list;
+pub mod once;
 pub mod print;
 pub mod put;
 pub mod remove;
+pub mod secret;
 pub mod serve;
 pub mod status;
 pub mod store;
 pub mod stream;
+pub mod token;
 pub mod why;
 
 use std::path::PathBuf;
@@ -83,6 +87,12 @@ pub enum Command {
     List(list::Args),
     /// Take an object away.
     Remove(remove::Args),
+    /// Look after client secrets.
+    #[command(subcommand)]
+    Secret(secret::Command),
+    /// Look after long-lived tokens of receivers.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Look at what could not be delivered.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -112,7 +122,7 @@ fn tenant(text: &str) -> Result<TenantId, String> {
 pub fn kind(text: &str) -> Result<ObjectKind, String> {
     let found = ObjectKind::of_collection(text).or_else(|| ObjectKind::of_collection(&format!("{text}s")));
     found.ok_or_else(|| {
-        "one of: tenants, operators, upstreams, token-issuers, streams, clients, points".into()
+        "one of: tenants, operators, upstreams, token-issuers, streams, clients, points, authorization-servers".into()
     })
 }
 
@@ -154,6 +164,8 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Put(args) => put::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
+        Command::Secret(command) => secret::run(&config, &command, printer),
+        Command::Token(command) => token::run(&config, &command, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Stream(command) => stream::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
@@ -201,6 +213,11 @@ mod tests {
             "list token-issuer",
             "remove points nginx",
             "dead-letters list --tenant acme",
+            "token new saas --expires 90d --id t-1 --scope ssf.read --scope ssf.manage --token-file t",
+            "token revoke saas t-1 --tenant acme",
+            "token revoke-all saas",
+            "secret new saas --overlap 1d --secret-file s",
+            "list authorization-servers",
             "clock accept",
             "status",
             "",
@@ -219,6 +236,10 @@ mod tests {
             "put clients c.json --bearer-file x",
             "remove points ../x",
             "why ../../x",
+            "token new saas",
+            "token new saas --expires soon",
+            "token new saas --expires 1d --scope admin",
+            "token revoke saas",
             "journal",
             "dead-letters redrive",
         ];

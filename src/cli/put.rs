@@ -3,8 +3,7 @@
 //! The file holds the members of the object as the admin API takes them, in JSON or TOML. A new bearer is
 //! made by the hub and seen once: on a terminal, or in a new 0600 file.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use http::Method;
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::admin_client::AdminClient;
 use super::failure::Failure;
+use super::once::Once;
 use super::print::Printer;
 use super::{TenantArg, collection_path};
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::stream::is_id;
 /// Which object.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// tenants, operators, upstreams, token-issuers, streams, clients or points.
+    /// tenants, operators, upstreams, token-issuers, streams, clients, points or authorization-servers.
     #[arg(value_parser = super::kind)]
     pub kind: ObjectKind,
     /// The object, in JSON or TOML; `-` is standard input.
@@ -42,33 +42,26 @@ pub fn run(config: &Config, args: &Args, printer: &Printer) -> Result<(), Failur
     let mut object = parse(&read(&args.file)?)?;
     let id = id_of(args.kind, &object)?;
     if args.new_bearer {
-        if args.bearer_file.is_none() && !std::io::stdout().is_terminal() {
-            let what = "standard output is no terminal: name a file for the new bearer with --bearer-file";
-            return Err(Failure::Usage(what.into()));
-        }
         object["new_bearer"] = true.into();
     }
+    if object["receiver"]["new_secret"] == true {
+        return Err(Failure::Usage("a new secret is made by `ssf-hub secret new`".into()));
+    }
     let client = AdminClient::new(config)?;
-    // Made before the hub makes the bearer: a bearer that could not be kept would be lost.
-    let file = args.bearer_file.as_deref().map(new_file).transpose()?;
+    let once =
+        if args.new_bearer { Some(Once::to(args.bearer_file.as_deref(), "--bearer-file")?) } else { None };
     let path = format!("{}/{id}", collection_path(args.kind, &args.tenant.tenant));
-    let put = client.call(Method::PUT, &path, Some(&object));
-    if let (Err(_), Some(path)) = (&put, &args.bearer_file) {
-        // Ours and still empty.
-        let _ = std::fs::remove_file(path);
-    }
-    let mut answer = put?;
-    let bearer = answer.as_object_mut().and_then(|members| members.remove("bearer"));
-    match (bearer.as_ref().and_then(Value::as_str), file) {
-        (Some(bearer), Some(mut file)) => {
-            writeln!(file, "{bearer}")
-                .and_then(|()| file.sync_all())
-                .map_err(|e| Failure::Failed(e.into()))?;
+    let answer = match (client.call(Method::PUT, &path, Some(&object)), once) {
+        (Ok(mut answer), Some(once)) => {
+            once.tell(&mut answer, "bearer")?;
+            answer
         }
-        // Only ever a terminal, see above.
-        (Some(bearer), None) => answer["bearer"] = bearer.into(),
-        (None, _) => {}
-    }
+        (Err(failure), once) => {
+            once.into_iter().for_each(Once::forget);
+            return Err(failure);
+        }
+        (Ok(answer), None) => answer,
+    };
     if answer.is_null() { printer.say(&answer, &format!("{id} is put")) } else { printer.answer(&answer) }
 }
 
@@ -103,16 +96,10 @@ fn id_of(kind: ObjectKind, object: &Value) -> Result<String, Failure> {
     }
 }
 
-fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    made.map_err(|e| Failure::failed(format!("{} cannot be made: {e}", path.display())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn objects_in_json_and_toml() {
@@ -125,14 +112,5 @@ mod tests {
         assert_eq!(id_of(ObjectKind::Upstream, &want).unwrap(), "u");
         assert!(id_of(ObjectKind::Stream, &want).is_err());
         assert!(id_of(ObjectKind::Upstream, &json!({"id": "../x"})).is_err());
-    }
-
-    #[test]
-    fn a_bearer_file_is_new_and_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("b");
-        let file = new_file(&path).unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(new_file(&path).is_err());
     }
 }

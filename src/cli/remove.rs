@@ -13,7 +13,7 @@ use crate::stream::is_id;
 /// Which object.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// tenants, operators, upstreams, token-issuers, streams, clients or points.
+    /// tenants, operators, upstreams, token-issuers, streams, clients, points or authorization-servers.
     #[arg(value_parser = super::kind)]
     pub kind: ObjectKind,
     /// Its id.
@@ -24,7 +24,7 @@ pub struct Args {
     pub tenant: TenantArg,
 }
 
-fn id(text: &str) -> Result<String, String> {
+pub(super) fn id(text: &str) -> Result<String, String> {
     if is_id(text) {
         Ok(text.into())
     } else {

@@ -113,6 +113,9 @@ pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut V
     let tenants: BTreeSet<String> = items(values, "tenant").filter_map(|(_, t)| text(t, "id")).collect();
     let clients: BTreeSet<(String, String)> =
         items(values, "client").filter_map(|(_, c)| Some((tenant(c), text(c, "id")?))).collect();
+    let servers: BTreeSet<(String, String)> = items(values, "authorization_server")
+        .filter_map(|(_, a)| Some((tenant(a), text(a, "id")?)))
+        .collect();
     for (list, _) in LISTS {
         let mut ids = BTreeSet::new();
         for (place, item) in items(values, list) {
@@ -137,16 +140,23 @@ pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut V
                 let what = format!("there is no client `{client}` in tenant `{tenant}`");
                 faults.push(Fault::new(place.key("client"), what));
             }
-            let jwks = place.key("jwks");
-            let inline = item["jwks"].get("inline");
-            if let Some(Err(bad)) = inline.filter(|set| set.is_object()).map(keyset::check)
-                && faults.iter().all(|f| !f.place.0.starts_with(&jwks.0))
-            {
-                faults.push(Fault::new(jwks.key("inline"), bad.to_string()));
+            outsiders(&place, item, &tenant, &servers, faults);
+            for (jwks, set) in [
+                (place.key("jwks"), &item["jwks"]),
+                (place.key("receiver").key("jwks"), &item["receiver"]["jwks"]),
+            ] {
+                let inline = set.get("inline");
+                if let Some(Err(bad)) = inline.filter(|set| set.is_object()).map(keyset::check)
+                    && faults.iter().all(|f| !f.place.0.starts_with(&jwks.0))
+                {
+                    faults.push(Fault::new(jwks.key("inline"), bad.to_string()));
+                }
             }
             for (at, url) in [
                 (place.key("endpoint_url"), &item["endpoint_url"]),
                 (place.key("jwks").key("url"), &item["jwks"]["url"]),
+                (place.key("receiver").key("jwks").key("url"), &item["receiver"]["jwks"]["url"]),
+                (place.key("introspection").key("url"), &item["introspection"]["url"]),
             ] {
                 let Some(url) = url.as_str() else { continue };
                 let refused = crate::egress::check_url(allow, url).err();
@@ -155,6 +165,24 @@ pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut V
                     faults.push(Fault::new(at, format!("{refused} (see egress.allow_cidrs)")));
                 }
             }
+        }
+    }
+}
+
+/// Judges the authorization servers that a receiver names.
+fn outsiders(
+    place: &Place,
+    item: &Value,
+    tenant: &str,
+    servers: &BTreeSet<(String, String)>,
+    faults: &mut Vec<Fault>,
+) {
+    for (i, outside) in item["receiver"]["outside"].as_array().into_iter().flatten().enumerate() {
+        let Some(id) = outside["authorization_server"].as_str().filter(|id| is_id(id)) else { continue };
+        if !servers.contains(&(tenant.to_string(), id.to_string())) {
+            let at = place.key("receiver").key("outside").index(i).key("authorization_server");
+            let what = format!("there is no authorization server `{id}` in tenant `{tenant}`");
+            faults.push(Fault::new(at, what));
         }
     }
 }
@@ -168,8 +196,11 @@ fn items<'a>(values: &'a Map<String, Value>, list: &'a str) -> impl Iterator<Ite
 pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
     let mut once = BTreeSet::new();
     for (place, FileObject { tenant, object, .. }) in objects {
-        if let Some((what, key)) = unique(object)
-            && !once.insert((tenant, object.kind(), key))
+        let tokens = tokens(object).map(|hash| ("bearer", hash));
+        if let Some((what, _)) = unique(object)
+            .into_iter()
+            .chain(tokens)
+            .find(|(_, key)| !once.insert((tenant, object.kind(), (*key).to_string())))
         {
             faults.push(Fault::new(place.clone(), format!("another of this kind has the same {what}")));
         }
@@ -188,14 +219,25 @@ fn unique(object: &Object) -> Option<(&'static str, &str)> {
         Object::Client(c) => Some(("bearer", &c.bearer_sha256)),
         Object::Point(p) => Some(("bearer", &p.bearer_sha256)),
         Object::TokenIssuer(i) => Some(("iss", &i.iss)),
+        Object::AuthorizationServer(a) => Some(("iss", &a.iss)),
         _ => None,
     }
+}
+
+/// The long-lived bearers of a receiver.
+fn tokens(object: &Object) -> impl Iterator<Item = &str> {
+    let receiver = match object {
+        Object::Client(client) => client.receiver.as_ref(),
+        _ => None,
+    };
+    receiver.into_iter().flat_map(|r| &r.tokens).map(|token| token.sha256.as_str())
 }
 
 fn issuer(object: &Object) -> Option<&str> {
     match object {
         Object::Upstream(u) => Some(&u.iss),
         Object::TokenIssuer(i) => Some(&i.iss),
+        Object::AuthorizationServer(a) => Some(&a.iss),
         _ => None,
     }
 }

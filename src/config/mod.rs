@@ -8,12 +8,13 @@
 //! - [`schema`], [`format`]: keys, types and ranges, from `schemas/config.schema.json`
 //! - [`sections`]: the structs
 //! - [`secret`]: what the configuration only points at
-//! - [`objects`]: upstreams, issuers, clients, points and streams of the file
+//! - [`objects`]: upstreams, issuers, clients, points and streams of the file; [`credentials`]: their secrets
 //! - [`check`]: how things fit together
 //! - [`mistake`]: what is wrong, and where
 //! - [`load`]: all of it in order
 
 pub mod check;
+pub mod credentials;
 pub mod format;
 pub mod layer;
 pub mod load;
@@ -58,6 +59,8 @@ pub struct Config {
     pub egress: crate::egress::Config,
     /// Copies of issuers' keys.
     pub jwks: crate::jose::remote::Config,
+    /// Access tokens.
+    pub authorization: crate::auth::config::Config,
     /// Kafka out.
     pub kafka: Kafka,
     /// Logs.
@@ -80,6 +83,7 @@ impl Config {
             gate: s.gate,
             egress: s.egress,
             jwks: s.jwks,
+            authorization: s.authorization,
             kafka: s.kafka,
             log: s.log,
             objects,

@@ -1,19 +1,20 @@
 //! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants.
 //!
-//! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Bearers
-//! become hashes here; what a push stream sends goes beside the object, for `keys/`.
+//! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Secrets are read by
+//! [`super::credentials`].
 
 use serde_json::{Map, Value};
 
+use super::credentials;
 use super::mistake::{Fault, Place};
-use super::secret::{Sources, check_bearer};
+use super::secret::Sources;
 use crate::hub::object::{Error, Object, ObjectKind};
-use crate::keys::{authorization_id, hash_secret};
 use crate::tenant::TenantId;
 
 /// The lists of the file, in the order in which their objects are journaled.
-pub const LISTS: [(&str, ObjectKind); 6] = [
+pub const LISTS: [(&str, ObjectKind); 7] = [
     ("tenant", ObjectKind::Tenant),
+    ("authorization_server", ObjectKind::AuthorizationServer),
     ("client", ObjectKind::Client),
     ("upstream", ObjectKind::Upstream),
     ("token_issuer", ObjectKind::TokenIssuer),
@@ -80,8 +81,8 @@ fn object(
         (_, Some(Value::String(id))) => TenantId::parse(&id).ok()?,
         _ => TenantId::default_tenant(),
     };
-    bearer(kind, &mut members, &place, sources, faults);
-    let secret = authorization(kind, &mut members, &place, sources, faults);
+    credentials::presented(kind, &mut members, &place, sources, faults);
+    let secret = credentials::kept(kind, &mut members, &place, sources, faults);
     if !sound || faults.len() > before {
         return None;
     }
@@ -112,58 +113,8 @@ fn typed(kind: ObjectKind, members: Value) -> Result<Object, serde_json::Error> 
         ObjectKind::Stream => Object::Stream(of(members)?),
         ObjectKind::Client => Object::Client(of(members)?),
         ObjectKind::Point => Object::Point(of(members)?),
+        ObjectKind::AuthorizationServer => Object::AuthorizationServer(of(members)?),
     })
-}
-
-fn bearer(
-    kind: ObjectKind,
-    members: &mut Map<String, Value>,
-    place: &Place,
-    sources: &Sources<'_>,
-    faults: &mut Vec<Fault>,
-) {
-    let before = faults.len();
-    match sources.take(members, "bearer", place, faults) {
-        Some(secret) => match check_bearer(&secret) {
-            Ok(()) => {
-                members.insert("bearer_sha256".into(), hash_secret(secret.reveal()).into());
-            }
-            Err(what) => faults.push(Fault::new(place.clone(), what)),
-        },
-        None if faults.len() == before
-            && !members.contains_key("bearer")
-            && matches!(kind, ObjectKind::Client | ObjectKind::Point) =>
-        {
-            faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
-        }
-        None => {}
-    }
-}
-
-fn authorization(
-    kind: ObjectKind,
-    members: &mut Map<String, Value>,
-    place: &Place,
-    sources: &Sources<'_>,
-    faults: &mut Vec<Fault>,
-) -> Option<(String, String)> {
-    if kind != ObjectKind::Stream {
-        return None;
-    }
-    let secret = sources.take(members, "authorization_header", place, faults)?;
-    let at = place.clone();
-    if members.get("endpoint_url").is_none() {
-        faults
-            .push(Fault::new(at, "`authorization_header_file` and `_env` belong to push, and only to push"));
-        return None;
-    }
-    if http::HeaderValue::from_str(secret.reveal()).is_err() {
-        faults.push(Fault::new(at, "what is to be sent as Authorization does not fit into a header"));
-        return None;
-    }
-    let id = authorization_id(members.get("stream_id").and_then(Value::as_str).unwrap_or_default());
-    members.insert("authorization_secret".into(), id.clone().into());
-    Some((id, secret.reveal().into()))
 }
 
 #[cfg(test)]
@@ -171,8 +122,13 @@ mod tests {
     use super::*;
     use crate::config::layer::Layer;
     use crate::config::schema::TEXT;
+    use crate::keys::hash_secret;
 
-    const VARIABLES: [(&str, &str); 5] = [
+    const VARIABLES: [(&str, &str); 9] = [
+        ("ACME_PARTNERS_SECRET", "partners:0123456789"),
+        ("ACME_CRM_SECRET", "crm-secret-0123456789"),
+        ("ACME_CRM_OLD_SECRET", "crm-old-secret-0123456789"),
+        ("ACME_CRM_TOKEN", "crm-token-0123456789"),
         ("KAFKA_PASSWORD", "hunter2hunter2hunter2"),
         ("ACME_KEYCLOAK_BEARER", "keycloak-0123456789"),
         ("ACME_PLATFORM_BEARER", "platform-0123456789"),
@@ -200,7 +156,10 @@ mod tests {
             names,
             [
                 ("_hub", "tenants", "acme"),
+                ("acme", "authorization-servers", "corp"),
+                ("acme", "authorization-servers", "partners"),
                 ("acme", "clients", "agent-platform"),
+                ("acme", "clients", "crm-receiver"),
                 ("acme", "upstreams", "keycloak"),
                 ("acme", "token-issuers", "people"),
                 ("acme", "points", "nginx"),
@@ -208,11 +167,23 @@ mod tests {
                 ("acme", "streams", "broker"),
             ]
         );
-        let Object::Client(client) = &objects[1].object else { panic!("no client") };
+        let Object::Client(client) = &objects[3].object else { panic!("no client") };
         assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
-        let (id, value) = objects[5].secret.as_ref().unwrap();
+        let Object::AuthorizationServer(server) = &objects[2].object else { panic!("no server") };
+        let (id, value) = objects[2].secret.as_ref().unwrap();
+        assert_eq!(
+            (&server.introspection.as_ref().unwrap().secret, value.as_str()),
+            (id, "partners:0123456789")
+        );
+        let Object::Client(client) = &objects[4].object else { panic!("no client") };
+        let receiver = client.receiver.as_ref().unwrap();
+        let hashes: Vec<&str> = receiver.secrets.iter().map(|s| s.sha256.as_str()).collect();
+        assert_eq!(hashes, ["crm-secret-0123456789", "crm-old-secret-0123456789"].map(hash_secret));
+        assert_eq!(receiver.tokens[0].sha256, hash_secret("crm-token-0123456789"));
+        assert_eq!(client.bearer_sha256, "");
+        let (id, value) = objects[8].secret.as_ref().unwrap();
         assert_eq!(value, "Basic Y3JtOnNlY3JldA==");
-        let Object::Stream(stream) = &objects[5].object else { panic!("no stream") };
+        let Object::Stream(stream) = &objects[8].object else { panic!("no stream") };
         assert_eq!(stream.authorization_secret.as_ref(), Some(id));
         assert!(crate::stream::is_id(id));
         let shown = format!("{objects:?}");
@@ -233,9 +204,10 @@ mod tests {
                     let secret = k.replace("bearer_sha256", "bearer_env");
                     secret.replace("authorization_secret", "authorization_header_env")
                 }));
-                if let Some(authority) = members.get("authority") {
-                    let of: Vec<&String> = authority.as_object().unwrap().keys().collect();
-                    let known = schema["$defs"]["authority"]["properties"].as_object().unwrap();
+                for within in ["authority", "receiver"] {
+                    let Some(part) = members.get(within) else { continue };
+                    let of: Vec<&String> = part.as_object().unwrap().keys().collect();
+                    let known = schema["$defs"][within]["properties"].as_object().unwrap();
                     assert_eq!(of, known.keys().collect::<Vec<_>>());
                 }
             }
@@ -253,6 +225,26 @@ mod tests {
     fn faults_of_secrets_name_their_place() {
         let cases = [
             ("[[client]]\nid='c'", "client[0]", "is missing"),
+            (
+                "[[client]]\nid='c'\n[[client.receiver.secrets]]",
+                "client[0].receiver.secrets[0]",
+                "`secret_env` is missing",
+            ),
+            (
+                "[[client]]\nid='c'\n[[client.receiver.tokens]]\nid='t'\nexpires_at=1\ntoken_env='NOPE'",
+                "client[0].receiver.tokens[0].token_env",
+                "NOPE",
+            ),
+            (
+                "[[authorization_server]]\nid='a'\niss='i'\nintrospection={url='https://a.example/',client_id='c'}",
+                "authorization_server[0].introspection",
+                "`client_secret_env` is missing",
+            ),
+            (
+                "[[authorization_server]]\nid='a'\niss='i'",
+                "authorization_server[0]",
+                "either jwks or introspection",
+            ),
             ("[[client]]\nid='c'\nbearer_env='NOPE'", "client[0].bearer_env", "NOPE"),
             (
                 "[[point]]\nid='c'\naud=['a']\nbearer_file='/no/such'",

@@ -1,7 +1,7 @@
 //! The sections of the file as structs. No field has a default here: `default.toml` is the only home of
 //! defaults.
 //!
-//! Beside these, `egress` and `jwks` are the parts' own structs, and `log` is telemetry's.
+//! Beside these, `egress`, `jwks` and `authorization` are the parts' own structs, and `log` is telemetry's.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -205,6 +205,7 @@ pub(super) struct Sections {
     pub gate: Gate,
     pub egress: crate::egress::Config,
     pub jwks: crate::jose::remote::Config,
+    pub authorization: crate::auth::config::Config,
     pub kafka: Kafka,
     pub log: crate::telemetry::Config,
 }
@@ -241,6 +242,7 @@ mod tests {
         assert_eq!(of("gate"), keys(&config.gate));
         assert_eq!(of("egress"), keys(&config.egress));
         assert_eq!(of("jwks"), keys(&config.jwks));
+        assert_eq!(of("authorization"), keys(&config.authorization));
         assert_eq!(of("log"), keys(&config.log));
         // Kafka is never serialised, for its properties may be secrets: deny_unknown_fields holds this
         // direction.
@@ -249,6 +251,6 @@ mod tests {
             ["bootstrap_servers", "create_topics", "partitions", "prefix", "properties", "replication"]
         );
         let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(sections.len(), 13 + 6);
+        assert_eq!(sections.len(), 14 + 7);
     }
 }

@@ -157,6 +157,9 @@ fn what_does_not_fit_together_is_refused() {
     let client = |id: &str, var: &str| format!("[[client]]\nid = '{id}'\nbearer_env = '{var}'\n");
     let stream =
         "[[stream]]\nstream_id = 's'\nclient = 'c'\nmethod = 'push'\naud = ['r']\nevents_requested = ['*']\n";
+    let receiver = |more: &str| format!("[[client]]\nid = 'r'\n[client.receiver]\n{more}\n");
+    let server =
+        |more: &str| format!("[[authorization_server]]\nid = 'as'\niss = 'https://as.example'\n{more}\n");
     let cases = [
         (upstream.clone(), None),
         (format!("{upstream}{upstream}"), Some("the id `u` is taken")),
@@ -191,6 +194,51 @@ fn what_does_not_fit_together_is_refused() {
         (format!("{}{}", client("a", "ONE"), client("b", "ONE")), Some("the same bearer")),
         (format!("{}{}", client("a", "ONE"), client("b", "TWO")), None),
         (client("a", "SHORT"), Some("shorter than 16")),
+        (receiver("tokens = [{ id = 't', token_env = 'ONE', expires_at = 9 }]"), None),
+        (
+            format!(
+                "{}{}",
+                client("a", "ONE"),
+                receiver("tokens = [{ id = 't', token_env = 'ONE', expires_at = 9 }]")
+            ),
+            Some("the same bearer"),
+        ),
+        (receiver("secrets = [{ secret_env = 'SHORT' }]"), Some("shorter than 16")),
+        (receiver("secrets = [{ secret_env = 'ONE', secret = 'x' }]"), Some("secret")),
+        (
+            receiver("secrets = [{ secret_env = 'ONE' }, { secret_env = 'ONE' }]"),
+            Some("names something twice"),
+        ),
+        (receiver("push_urls = ['https://a.example*']"), Some("push_urls")),
+        (receiver("token_lifetime_s = 3601"), Some("from 60 to 3600")),
+        (receiver("scopes = ['ssf.admin']"), Some("scopes")),
+        (receiver("alg = 'ES256'\ndialect = 'caep_interop'"), Some("RS256")),
+        (receiver("jwks = { url = 'https://10.0.0.1/keys' }"), Some("egress.allow_cidrs")),
+        (
+            receiver("outside = [{ authorization_server = 'as', client_id = 'c' }]"),
+            Some("no authorization server `as`"),
+        ),
+        (
+            format!(
+                "{}{}",
+                server("jwks = { url = 'https://as.example/keys' }"),
+                receiver("outside = [{ authorization_server = 'as', client_id = 'c' }]")
+            ),
+            None,
+        ),
+        (server(""), Some("either jwks or introspection")),
+        (
+            server(
+                "introspection = { url = 'http://as.example/', client_id = 'c', client_secret_env = 'ONE' }",
+            ),
+            Some("must be https"),
+        ),
+        (server("introspection = { url = 'https://as.example/', client_id = 'c' }"), Some("is missing")),
+        (
+            server("jwks = { url = 'https://as.example/keys' }")
+                .replace("https://as.example'", "http://127.0.0.1:8480/t/default'"),
+            Some("of its own"),
+        ),
         (format!("{}{stream}endpoint_url = 'https://r.example/'\n", client("c", "ONE")), None),
         (
             format!("{}{stream}endpoint_url = 'http://r.example/'\n", client("c", "ONE")),
@@ -242,17 +290,21 @@ fn the_example_is_good_and_shows_no_secret() {
     let text = include_str!("example.toml");
     let env = [
         ("KAFKA_PASSWORD", "hunter2-kafka"),
+        ("ACME_PARTNERS_SECRET", "hunter2-partners"),
+        ("ACME_CRM_SECRET", "hunter2-crm-secret"),
+        ("ACME_CRM_OLD_SECRET", "hunter2-crm-old-secret"),
+        ("ACME_CRM_TOKEN", "hunter2-crm-token"),
         ("ACME_KEYCLOAK_BEARER", "hunter2-keycloak"),
         ("ACME_PLATFORM_BEARER", "hunter2-platform"),
         ("ACME_NGINX_BEARER", "hunter2-nginx-xx"),
         ("ACME_CRM_AUTHORIZATION", "Basic hunter2"),
     ];
     let config = load(text, &env).unwrap();
-    assert_eq!(config.objects().len(), 7);
+    assert_eq!(config.objects().len(), 10);
     assert_eq!(config.kafka.properties["sasl.password"].reveal(), "hunter2-kafka");
     assert_eq!(config.admin_address(), "127.0.0.1:8481".parse().unwrap());
     assert!(!format!("{config:?}").contains("hunter2"));
-    let missing = load(text, &env[..4]).unwrap_err();
+    let missing = load(text, &env[..8]).unwrap_err();
     assert_eq!(missing.len(), 1, "{missing:?}");
 }
 

@@ -15,6 +15,7 @@
 //! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
 
 pub mod apply;
+pub mod authorization_server;
 pub mod base;
 pub mod command;
 pub mod decide;

@@ -13,6 +13,7 @@ use crate::set::dialect::Dialect;
 use crate::stream::receiver::Receiver;
 use crate::stream::{Stream, is_id};
 
+pub use super::authorization_server::{AuthorizationServer, Introspection};
 pub use crate::policy::plan::Strength;
 
 /// What a source may speak of.
@@ -98,7 +99,7 @@ pub struct Upstream {
     pub authority: Authority,
 }
 
-fn default_algs() -> Vec<Alg> {
+pub(super) fn default_algs() -> Vec<Alg> {
     vec![Alg::RS256, Alg::PS256, Alg::ES256, Alg::EdDSA]
 }
 
@@ -108,7 +109,7 @@ pub const DEFAULT_TOLERANCE_S: u32 = 2;
 /// mint again, one that stays too long costs memory; an issuer that gives none says 0.
 pub const DEFAULT_REFRESH_LIFETIME_S: u32 = 30 * 86_400;
 
-fn default_tolerance() -> u32 {
+pub(super) fn default_tolerance() -> u32 {
     DEFAULT_TOLERANCE_S
 }
 
@@ -205,6 +206,8 @@ pub enum Object {
     Client(Client),
     /// An enforcement point.
     Point(Point),
+    /// An outside authorization server.
+    AuthorizationServer(AuthorizationServer),
 }
 
 /// Which kind of object.
@@ -225,6 +228,8 @@ pub enum ObjectKind {
     Client,
     /// An enforcement point.
     Point,
+    /// An outside authorization server.
+    AuthorizationServer,
 }
 
 impl ObjectKind {
@@ -238,15 +243,24 @@ impl ObjectKind {
             Self::Stream => "streams",
             Self::Client => "clients",
             Self::Point => "points",
+            Self::AuthorizationServer => "authorization-servers",
         }
     }
 
     /// The kind of a collection.
     pub fn of_collection(name: &str) -> Option<Self> {
         use ObjectKind as K;
-        [K::Tenant, K::Operator, K::Upstream, K::TokenIssuer, K::Stream, K::Client, K::Point]
-            .into_iter()
-            .find(|k| k.collection() == name)
+        let all = [
+            K::Tenant,
+            K::Operator,
+            K::Upstream,
+            K::TokenIssuer,
+            K::Stream,
+            K::Client,
+            K::Point,
+            K::AuthorizationServer,
+        ];
+        all.into_iter().find(|k| k.collection() == name)
     }
 
     /// Whether such objects live in `_hub`.
@@ -279,16 +293,19 @@ pub enum Error {
     /// What stands for a bearer.
     #[error("bearer_sha256 must be the SHA-256 of a bearer, in base64url without padding")]
     Hash,
+    /// An authorization server without one way to judge its tokens, or with two.
+    #[error("an authorization server has either jwks or introspection")]
+    KeysOrIntrospection,
     /// A number out of range.
     #[error("{0} must be from {1} to {2}")]
     Range(&'static str, u32, u32),
 }
 
-fn filled(name: &'static str, empty: bool) -> Result<(), Error> {
+pub(super) fn filled(name: &'static str, empty: bool) -> Result<(), Error> {
     if empty { Err(Error::Empty(name)) } else { Ok(()) }
 }
 
-fn range(name: &'static str, value: u32, from: u32, to: u32) -> Result<(), Error> {
+pub(super) fn range(name: &'static str, value: u32, from: u32, to: u32) -> Result<(), Error> {
     if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
 }
 
@@ -297,7 +314,7 @@ fn holds_nothing(list: &[String]) -> bool {
     list.is_empty() || list.iter().any(String::is_empty)
 }
 
-fn keys(jwks: &JwksSource) -> Result<(), Error> {
+pub(super) fn keys(jwks: &JwksSource) -> Result<(), Error> {
     match jwks {
         JwksSource::Inline(set) => Ok(crate::jose::keyset::check(set)?),
         JwksSource::Url(url) => filled("jwks.url", url.is_empty()),
@@ -329,6 +346,7 @@ impl Object {
             Self::Stream(_) => ObjectKind::Stream,
             Self::Client(_) => ObjectKind::Client,
             Self::Point(_) => ObjectKind::Point,
+            Self::AuthorizationServer(_) => ObjectKind::AuthorizationServer,
         }
     }
 
@@ -342,6 +360,7 @@ impl Object {
             Self::Stream(o) => &o.stream_id,
             Self::Client(o) => &o.id,
             Self::Point(o) => &o.id,
+            Self::AuthorizationServer(o) => &o.id,
         }
     }
 
@@ -352,6 +371,7 @@ impl Object {
             Self::Client(o) => Some(o.bearer_sha256.as_str()).filter(|hash| !hash.is_empty()),
             Self::Point(o) => Some(&o.bearer_sha256),
             Self::Tenant(_) | Self::Upstream(_) | Self::TokenIssuer(_) | Self::Stream(_) => None,
+            Self::AuthorizationServer(_) => None,
         }
     }
 
@@ -404,6 +424,7 @@ impl Object {
                 filled("bearer", o.bearer_sha256.is_empty())?;
                 hash(&o.bearer_sha256)
             }
+            Self::AuthorizationServer(server) => server.check(),
             Self::Tenant(_) => Ok(()),
         }
     }

@@ -4,6 +4,7 @@
 //! simulation calls it directly. No answer and no effect leaves before the flush. An error in the
 //! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
 
+mod clients;
 mod intake;
 mod objects;
 mod rows;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::object::{Client, Object, Operator, Point, TokenIssuer, Upstream};
+use super::object::{AuthorizationServer, Client, Object, Operator, Point, TokenIssuer, Upstream};
 use super::receivers::Receivers;
 use super::state::State;
 use crate::stream::receiver::Receiver;
@@ -24,6 +24,8 @@ pub struct View {
     pub clients: HashMap<String, Arc<Client>>,
     /// Clients that are SSF receivers.
     pub receivers: Receivers,
+    /// Outside authorization servers.
+    pub authorization_servers: Vec<Arc<AuthorizationServer>>,
     /// Points.
     pub points: Vec<Arc<Point>>,
     /// Operators by the hash of their bearer (in `_hub`).
@@ -49,6 +51,7 @@ impl View {
                         view.clients.insert(o.bearer_sha256.clone(), client);
                     }
                 }
+                Object::AuthorizationServer(o) => view.authorization_servers.push(Arc::new(o.clone())),
                 Object::Point(o) => view.points.push(Arc::new(o.clone())),
                 Object::Operator(o) => {
                     drop(view.operators.insert(o.bearer_sha256.clone(), Arc::new(o.clone())))

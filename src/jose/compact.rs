@@ -2,7 +2,7 @@
 //!
 //! Flow: `Compact::parse` → the caller judges `typ` → `Compact::verify` → payload bytes. There is no way to
 //! the payload around `verify`. Keys that a token brings along (`jwk`, `jku`, `x5u`) make it refused;
-//! `x5c`, `x5t` are never used and therefore ignored. Never looks at claims.
+//! `x5c`, `x5t` are never used and therefore ignored. Looks at no claim but, unverified, `iss`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -122,6 +122,13 @@ impl<'a> Compact<'a> {
     /// The header, not yet vouched for by a signature.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The `iss` that the payload names, which nobody vouches for yet: good to choose whose keys are asked, for nothing
+    /// else. `None`: the payload is no object, or names none.
+    pub fn unverified_iss(&self) -> Option<String> {
+        let object = Object::parse(&self.payload).ok()?;
+        serde_json::from_str(object.member("iss")?).ok()
     }
 
     /// Checks the signature with the one key of `keys` that `kid` and `alg` name, and hands out the

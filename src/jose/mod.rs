@@ -13,6 +13,7 @@ pub mod keyset;
 pub mod published;
 pub mod remote;
 pub mod sign;
+pub mod sources;
 pub mod strict;
 
 pub use alg::Alg;

@@ -12,6 +12,8 @@ use futures_util::future::{BoxFuture, Shared};
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use super::alg::Alg;
+use super::compact::{self, Compact, Header};
 use super::keyset::KeySet;
 pub use super::published::Published;
 use crate::clock::SharedClock;
@@ -62,6 +64,17 @@ pub enum Error {
     /// The inline set is no JWKS. The operator's fault.
     #[error("the inline key set is not a JWKS")]
     Inline,
+}
+
+/// Why a JWS is not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum Unverified {
+    /// It is at fault.
+    #[error(transparent)]
+    Token(#[from] compact::Error),
+    /// Nobody can tell.
+    #[error(transparent)]
+    Keys(#[from] Error),
 }
 
 struct Copy {
@@ -180,6 +193,31 @@ impl RemoteKeys {
             None => source.asked().failed_ms.is_none(),
         };
         if came { now() } else { Err(source.unavailable()) }
+    }
+
+    /// Verifies a compact JWS of at most `max_bytes` bytes with these keys. An unknown `kid` causes at most one fresh
+    /// look at them. `typ` and claims are the caller's to judge.
+    pub async fn verify(
+        &self,
+        compact: &[u8],
+        max_bytes: usize,
+        algs: &[Alg],
+    ) -> Result<(Header, Vec<u8>), Unverified> {
+        let parsed = Compact::parse(compact, max_bytes)?;
+        // What can never pass shall not cause a fetch.
+        if Alg::from_name(&parsed.header().alg).is_none_or(|alg| !algs.contains(&alg)) {
+            return Err(compact::Error::AlgNotAllowed.into());
+        }
+        let keys = self.keys().await?.keys().clone();
+        let verified = match parsed.verify(&keys, algs) {
+            Err(compact::Error::UnknownKid) => {
+                let keys = self.refetch_for_unknown_kid(&keys).await?.keys().clone();
+                Compact::parse(compact, max_bytes)?.verify(&keys, algs)
+            }
+            first => first,
+        };
+        let (header, _, payload) = verified?;
+        Ok((header, payload))
     }
 
     /// Joins the fetch under way, or begins one where it is `due`.

@@ -9,6 +9,6 @@ pub mod tenant;
 pub mod vault;
 
 pub use file::{private_dir, write as write_private};
-pub use secret::{authorization_id, hash_secret, secret_matches};
+pub use secret::{authorization_id, hash_secret, introspection_id, secret_matches};
 pub use tenant::TenantKeys;
 pub use vault::Keys;

@@ -26,6 +26,13 @@ pub fn authorization_id(stream_id: &str) -> String {
     format!("authorization-{hash}")
 }
 
+/// The id in `keys/` of what the hub presents to the introspection endpoint of an authorization server.
+pub fn introspection_id(authorization_server: &str) -> String {
+    let mut hash = hash_secret(authorization_server);
+    hash.truncate(22);
+    format!("introspection-{hash}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

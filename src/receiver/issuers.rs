@@ -1,53 +1,29 @@
 //! Upstreams' keys, parsed once and kept; a key set becomes evidence in the journal when a SET was
 //! verified with it for the first time, not when it arrives: who cannot sign writes nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::clock::SharedClock;
 use crate::egress::Egress;
 use crate::hub::entry::IssuerKeys;
 use crate::hub::object::Upstream;
 use crate::hub::sequencer::Hub;
-use crate::jose::remote::{Config, Error, JwksSource, Published, RemoteKeys};
+use crate::jose::remote::{Config, Error, Published, RemoteKeys};
+use crate::jose::sources::Sources;
 use crate::tenant::TenantId;
 
-type Kept = HashMap<(TenantId, String), (JwksSource, Arc<RemoteKeys>)>;
-
 /// The keys of every upstream.
-pub struct Issuers {
-    config: Config,
-    egress: Arc<Egress>,
-    clock: SharedClock,
-    kept: RwLock<Kept>,
-}
+pub struct Issuers(Sources);
 
 impl Issuers {
     /// Nothing is fetched before it is needed.
     pub fn new(config: Config, egress: Arc<Egress>, clock: SharedClock) -> Self {
-        Self { config, egress, clock, kept: RwLock::default() }
+        Self(Sources::new(config, egress, clock))
     }
 
     /// The keys of an upstream; made anew when its source changed.
     pub fn of(&self, tenant: &TenantId, upstream: &Upstream) -> Result<Arc<RemoteKeys>, Error> {
-        let key = (tenant.clone(), upstream.id.clone());
-        {
-            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((source, keys)) = kept.get(&key)
-                && *source == upstream.jwks
-            {
-                return Ok(keys.clone());
-            }
-        }
-        let keys = Arc::new(RemoteKeys::new(
-            &upstream.jwks,
-            self.config.clone(),
-            self.egress.clone(),
-            self.clock.clone(),
-        )?);
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(key, (upstream.jwks.clone(), keys.clone()));
-        Ok(keys)
+        self.0.of(tenant, &upstream.id, &upstream.jwks)
     }
 
     /// Journals a key set that a SET was verified with, once: it can be verified again later.

@@ -3,6 +3,7 @@
 //! In the flow: `hub` matches a signal against streams when it is folded, `outbox` owes it, `transmitter`
 //! delivers it. Holds configuration and matching only; never a queue, never a secret.
 
+pub mod credentials;
 pub mod dialect;
 pub mod receiver;
 pub mod status;

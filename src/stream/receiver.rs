@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Method;
+use super::credentials::{REVOKED_MAX, Revoked, SECRETS_MAX, TOKENS_MAX};
 use super::dialect::Dialect;
 use super::status::Status;
 use crate::jose::alg::Alg;
@@ -127,6 +128,9 @@ pub struct Receiver {
     /// Access tokens of the built-in authorization server that were issued before are refused (s since 1970).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_not_before: Option<i64>,
+    /// Those that were revoked one by one (RFC 7009), until they expire.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
     /// Secrets for the built-in authorization server.
     pub secrets: Vec<Secret>,
     /// Keys for `private_key_jwt` there (RFC 7523).
@@ -163,6 +167,7 @@ impl Default for Receiver {
             inactivity_status: Status::Paused,
             token_lifetime_s: 3600,
             tokens_not_before: None,
+            revoked: vec![],
             secrets: vec![],
             jwks: None,
             tokens: vec![],
@@ -183,6 +188,9 @@ pub enum Error {
     /// A pattern that names no host.
     #[error("receiver.push_urls: {0:?} must be `*`, a URL, or the beginning of one with its host, then `*`")]
     Pattern(String),
+    /// More than there may be.
+    #[error("receiver.{0}: no more than {1}")]
+    TooMany(&'static str, usize),
     /// A hash that is none.
     #[error("receiver.{0}: sha256 must be the SHA-256 of a secret, in base64url without padding")]
     Hash(&'static str),
@@ -213,6 +221,9 @@ impl Receiver {
 
     /// Whether it may be pushed to at this URL.
     pub fn may_push_to(&self, url: &str) -> bool {
+        // As it will be called: `/in/../x` is `/x`.
+        let Ok(url) = url::Url::parse(url) else { return false };
+        let url = url.as_str();
         self.push_urls.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(beginning) => url.starts_with(beginning),
             None => url == pattern,
@@ -252,6 +263,10 @@ impl Receiver {
         if let Some(JwksSource::Inline(set)) = &self.jwks {
             crate::jose::keyset::check(set)?;
         }
+        bounded("secrets", self.secrets.len(), SECRETS_MAX)?;
+        bounded("tokens", self.tokens.len(), TOKENS_MAX)?;
+        bounded("revoked", self.revoked.len(), REVOKED_MAX)?;
+        bounded("outside", self.outside.len(), TOKENS_MAX)?;
         once("secrets", self.secrets.iter().map(|s| s.sha256.as_str()))?;
         once("tokens", self.tokens.iter().map(|t| t.sha256.as_str()))?;
         once("tokens", self.tokens.iter().map(|t| t.id.as_str()))?;
@@ -262,6 +277,10 @@ impl Receiver {
 
 fn range(name: &'static str, value: u32, from: u32, to: u32) -> Result<(), Error> {
     if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
+}
+
+fn bounded(name: &'static str, len: usize, max: usize) -> Result<(), Error> {
+    if len <= max { Ok(()) } else { Err(Error::TooMany(name, max)) }
 }
 
 /// A pattern that ends within the host would let `https://good.example*` mean `https://good.example.evil.example`.
@@ -312,6 +331,7 @@ mod tests {
         }
         let one = receiver(&["https://a.example/in/*"]);
         assert!(one.may_push_to("https://a.example/in/1"));
+        assert!(!one.may_push_to("https://a.example/in/../x") && !one.may_push_to("in/1"));
         assert!(!one.may_push_to("https://a.example/") && !one.may_push_to("https://b.example/in/1"));
     }
 

@@ -130,6 +130,7 @@ fn of_object(object: &Object, met: &mut BTreeSet<String>) {
         ),
         Object::Tenant(_) | Object::Operator(_) | Object::Upstream(_) => false,
         Object::TokenIssuer(_) | Object::Client(_) | Object::Point(_) => false,
+        Object::AuthorizationServer(_) => false,
     };
 }
 
@@ -142,6 +143,7 @@ fn object_kind(kind: ObjectKind) -> &'static str {
         ObjectKind::Stream => "stream",
         ObjectKind::Client => "client",
         ObjectKind::Point => "point",
+        ObjectKind::AuthorizationServer => "authorization_server",
     }
 }
 

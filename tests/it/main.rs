@@ -2,6 +2,7 @@
 //!
 //! `real` holds the journeys with real parts (NGINX, Keycloak, Kafka); all else needs nothing but loopback.
 
+mod authorization;
 mod bad_input;
 mod delivery;
 mod hub;

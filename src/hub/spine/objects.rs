@@ -1,6 +1,6 @@
 //! What the spine does with the objects that operators make, change and take away.
 
-use super::{Fatal, Spine};
+use super::{Fatal, Spine, clients};
 use crate::hub::command::{Answer, Refused};
 use crate::hub::entry::Body;
 use crate::hub::object::{Object, ObjectKind};
@@ -48,7 +48,14 @@ impl Spine {
                 );
                 if other { taken("iss") } else { Ok(()) }
             }
-            Object::Client(_) | Object::Operator(_) | Object::Point(_) => {
+            Object::AuthorizationServer(new) => {
+                let other = state.objects().any(|o| {
+                    matches!(&o.object, Object::AuthorizationServer(a) if a.iss == new.iss && a.id != new.id)
+                });
+                if other { taken("iss") } else { Ok(()) }
+            }
+            Object::Client(client) => clients::fits(state, client),
+            Object::Operator(_) | Object::Point(_) => {
                 let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
                 let others = state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
                 // Who is who is told apart by the bearer.
@@ -99,6 +106,9 @@ impl Spine {
             ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
             ObjectKind::Operator if state.objects().filter(|o| o.object.kind() == kind).count() == 1 => {
                 Err(Refused::Unfit("this is the last operator: nobody could make another one".into()))
+            }
+            ObjectKind::AuthorizationServer if clients::knows(state, id) => {
+                Err(Refused::Unfit("a client is known by its id at this authorization server".into()))
             }
             ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
                 Err(Refused::Unfit("a stream belongs to this client".into()))

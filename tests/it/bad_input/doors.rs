@@ -24,7 +24,14 @@ fn admin_doors(hub: &Hub) -> Vec<(&'static str, String)> {
         doors.push(("POST", format!("{}/admin/v1/{path}", hub.admin)));
     }
     doors.push(("GET", format!("{}/admin/v1/t/default/streams/s/attempts", hub.admin)));
-    for collection in ["upstreams", "token-issuers", "clients", "points", "streams"] {
+    for path in ["secrets", "tokens"] {
+        doors.push(("POST", format!("{}/admin/v1/t/default/clients/broker/{path}", hub.admin)));
+    }
+    for path in ["tokens", "tokens/t"] {
+        doors.push(("DELETE", format!("{}/admin/v1/t/default/clients/broker/{path}", hub.admin)));
+    }
+    for collection in ["upstreams", "token-issuers", "authorization-servers", "clients", "points", "streams"]
+    {
         doors.push(("GET", format!("{}/admin/v1/t/default/{collection}", hub.admin)));
         for method in ["GET", "PUT", "DELETE"] {
             doors.push((method, format!("{}/admin/v1/t/default/{collection}/x", hub.admin)));
@@ -49,15 +56,18 @@ async fn nobodys_bearer_opens_no_door() {
     ] {
         for (method, url) in doors {
             let row = |what: &str| Row::new(format!("{what}: {method} {url}"), method, &url, 401);
+            // Where access tokens are taken, what is none is told from one that is not good (RFC 6750, 3.1).
+            let malformed = if url.contains("/poll/") { 400 } else { 401 };
+            let no_bearer = |what: &str| Row { want: malformed, ..row(what) };
             rows.push(row("no bearer"));
             rows.push(row("an unknown bearer").bearer("nobody-0123456789abcdef"));
             rows.push(row("another tenant's bearer").bearer(wrong[0]));
             rows.push(row("a bearer of the other listener").bearer(wrong[1]));
             rows.push(row("another scheme").header("authorization", format!("Basic {good}")));
             rows.push(row("no scheme").header("authorization", good.clone()));
-            rows.push(row("two bearers").bearer(good).bearer(good));
-            rows.push(row("something behind it").bearer(&format!("{good} x")));
-            rows.push(row("too long").bearer(&"a".repeat(5000)));
+            rows.push(no_bearer("two bearers").bearer(good).bearer(good));
+            rows.push(no_bearer("something behind it").bearer(&format!("{good} x")));
+            rows.push(no_bearer("too long").bearer(&"a".repeat(17_000)));
             let in_query = format!("{url}?access_token={good}");
             rows.push(Row::new(format!("in the query: {method} {url}"), method, in_query, 401));
         }
@@ -75,6 +85,11 @@ async fn other_methods_and_other_paths_are_not_offered() {
         ("GET", "/t/default/in/kc", 405),
         ("PUT", "/t/default/in/kc", 405),
         ("GET", "/t/default/poll/s", 405),
+        ("GET", "/t/default/oauth/token", 405),
+        ("GET", "/t/default/oauth/revoke", 405),
+        ("POST", "/.well-known/oauth-protected-resource/t/default", 405),
+        ("GET", "/.well-known/oauth-protected-resource", 404),
+        ("GET", "/t/default/.well-known/oauth-protected-resource", 404),
         ("GET", "/t/default/v1/agents", 405),
         ("DELETE", "/t/default/v1/agents", 405),
         ("GET", "/t/default/v1/runs/r/complete", 405),

@@ -1,0 +1,309 @@
+//! Credentials of receivers, as operators make, overlap and revoke them: client secrets and long-lived tokens.
+//!
+//! `POST /admin/v1/t/{tenant}/clients/{id}/secrets` and `…/tokens`, `DELETE …/tokens[/{token}]`; and what a `PUT` of a
+//! client says about them. A value is answered once, when the hub made it; only its hash reaches the journal.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::admin::operator;
+use super::objects::{BEARER_MIN, stored_member};
+use super::problem::Problem;
+use super::unread;
+use crate::auth;
+use crate::clock::{OsChance, random_secret};
+use crate::hub::object::{Client, Object, ObjectKind};
+use crate::jose::exact;
+use crate::keys::hash_secret;
+use crate::stream::is_id;
+use crate::stream::receiver::{Receiver, Scope, StaticToken};
+use crate::tenant::{EntryId, TenantId};
+
+/// Longest life of a long-lived token (s): ten years.
+const TOKEN_LIFE_MAX_S: i64 = 10 * 366 * 86_400;
+/// Longest overlap of two secrets (s).
+const OVERLAP_MAX_S: i64 = 366 * 86_400;
+
+/// Takes hashes, and what is nobody's to see, out of a receiver that is shown.
+pub(super) fn hide(receiver: &mut Map<String, Value>) {
+    receiver.remove("revoked");
+    for list in ["secrets", "tokens"] {
+        for item in receiver.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Value::Object(item) = item {
+                item.remove("sha256");
+            }
+        }
+    }
+}
+
+/// A value that somebody chose: long enough that its plain hash tells nobody what it was.
+fn chosen(value: &Value, name: &str) -> Result<String, Problem> {
+    let good = |text: &&str| text.len() >= BEARER_MIN && auth::bearer::is_token(text);
+    let text = value.as_str().filter(good);
+    text.map(hash_secret).ok_or_else(|| {
+        let what = "a string of at least 16 characters, of those that a bearer has (RFC 6750, 2.1)";
+        Problem::bad_request(format!("receiver.{name} must be {what}"))
+    })
+}
+
+fn now_s(api: &Api) -> i64 {
+    api.clock.wall_ms().div_euclid(1000)
+}
+
+/// Puts hashes in the place of what a `PUT` of a client says about its receiver's credentials; what it does not speak
+/// of stays as it was. The secret that was made, if one was.
+pub(super) async fn of_receiver(
+    api: &Api,
+    tenant: &TenantId,
+    id: &str,
+    given: &mut Map<String, Value>,
+) -> Result<Option<String>, Problem> {
+    let Some(Value::Object(receiver)) = given.get_mut("receiver") else { return Ok(None) };
+    let before = stored_member(api, tenant, ObjectKind::Client, id, "receiver").await?;
+    let before: Option<Receiver> = before.and_then(|value| serde_json::from_value(value).ok());
+    let before = before.unwrap_or_default();
+    let asked = Asked::take(receiver)?;
+    let now_s = now_s(api);
+    let mut kept = before.clone();
+    kept.drop_expired(now_s);
+    if let Some(sha256) = asked.sha256() {
+        kept.add_secret(sha256, now_s, asked.overlap_s);
+    }
+    secrets(receiver, &kept, asked.sha256().is_some())?;
+    tokens(receiver, &kept)?;
+    let given = receiver.get("tokens_not_before").filter(|value| !value.is_null());
+    // What is no time is refused with the object.
+    if given.is_none_or(Value::is_i64) {
+        let later = given.and_then(Value::as_i64).max(before.tokens_not_before);
+        receiver.insert("tokens_not_before".into(), json!(later));
+    }
+    receiver.insert("revoked".into(), json!(before.revoked));
+    Ok(asked.made)
+}
+
+/// A new secret that a `PUT` asks for.
+struct Asked {
+    given: Option<String>,
+    made: Option<String>,
+    overlap_s: i64,
+}
+
+impl Asked {
+    fn take(receiver: &mut Map<String, Value>) -> Result<Self, Problem> {
+        let given = receiver.remove("secret").map(|value| chosen(&value, "secret")).transpose()?;
+        let made = match receiver.remove("new_secret") {
+            Some(Value::Bool(true)) => Some(random_secret(&OsChance)),
+            Some(Value::Bool(false)) | None => None,
+            Some(_) => return Err(Problem::bad_request("receiver.new_secret must be true or false")),
+        };
+        if given.is_some() && made.is_some() {
+            return Err(Problem::bad_request("receiver.secret and receiver.new_secret exclude each other"));
+        }
+        let overlap_s = overlap(receiver.remove("overlap_s").as_ref())?;
+        Ok(Self { given, made, overlap_s })
+    }
+
+    fn sha256(&self) -> Option<String> {
+        self.given.clone().or_else(|| self.made.as_deref().map(hash_secret))
+    }
+}
+
+fn overlap(value: Option<&Value>) -> Result<i64, Problem> {
+    let Some(value) = value else { return Ok(0) };
+    let overlap_s = value.as_i64().filter(|s| (0..=OVERLAP_MAX_S).contains(s));
+    overlap_s.ok_or_else(|| Problem::bad_request(format!("overlap_s must be from 0 to {OVERLAP_MAX_S}")))
+}
+
+/// `secrets` of a `PUT`: each with its value. A list that shows none, as `GET` gives it, changes none.
+fn secrets(receiver: &mut Map<String, Value>, kept: &Receiver, one_is_new: bool) -> Result<(), Problem> {
+    let says_something = |item: &Value| item.get("secret").is_some() || item.get("sha256").is_some();
+    match receiver.get_mut("secrets") {
+        Some(Value::Array(items)) if one_is_new && items.iter().any(says_something) => {
+            return Err(Problem::bad_request("a new secret and a list of secrets exclude each other"));
+        }
+        // All others go.
+        Some(Value::Array(items)) if one_is_new && items.is_empty() => {
+            items.extend(kept.secrets.last().map(|new| json!(new)));
+        }
+        Some(Value::Array(items)) if items.is_empty() || items.iter().any(says_something) => {
+            for item in items {
+                let Value::Object(item) = item else { continue };
+                if let Some(value) = item.remove("secret") {
+                    item.insert("sha256".into(), chosen(&value, "secrets[].secret")?.into());
+                }
+            }
+        }
+        Some(Value::Array(_)) | None => drop(receiver.insert("secrets".into(), json!(kept.secrets))),
+        // Refused with the object.
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// `tokens` of a `PUT`: each with its value, or by the name of one that there is.
+fn tokens(receiver: &mut Map<String, Value>, kept: &Receiver) -> Result<(), Problem> {
+    match receiver.get_mut("tokens") {
+        Some(Value::Array(items)) => {
+            for item in items {
+                let Value::Object(item) = item else { continue };
+                if let Some(value) = item.remove("token") {
+                    item.insert("sha256".into(), chosen(&value, "tokens[].token")?.into());
+                } else if !item.contains_key("sha256")
+                    && let Some(old) = kept.tokens.iter().find(|t| item.get("id") == Some(&json!(t.id)))
+                {
+                    item.insert("sha256".into(), old.sha256.clone().into());
+                }
+            }
+        }
+        None => drop(receiver.insert("tokens".into(), json!(kept.tokens))),
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Changes a client's receiver by `change`, and journals it.
+async fn edit<T>(
+    api: &Api,
+    tenant: &TenantId,
+    id: &str,
+    by: &str,
+    change: impl FnOnce(&mut Receiver) -> Result<T, Problem>,
+) -> Result<(EntryId, T), Problem> {
+    let _editing = api.editing.lock().await;
+    let (whose, name) = (tenant.clone(), id.to_string());
+    let found = api.hub.look(move |spine| spine.state(&whose)?.object(ObjectKind::Client, &name).cloned());
+    let stored = found.await?.map(|stored| stored.object);
+    let Some(Object::Client(mut client)) = stored else { return Err(Problem::not_found()) };
+    let Some(receiver) = &mut client.receiver else { return Err(no_receiver(&client)) };
+    let changed = change(receiver)?;
+    receiver.check().map_err(|e| Problem::bad_request(e.to_string()))?;
+    Ok((api.hub.put(tenant, Object::Client(client), by).await?, changed))
+}
+
+fn no_receiver(client: &Client) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("the client {} is no receiver", client.id))
+}
+
+async fn asked<T: for<'de> Deserialize<'de>>(
+    api: &Api,
+    tenant: &str,
+    request: Request,
+) -> Result<(String, TenantId, T), Problem> {
+    let (parts, body) = request.into_parts();
+    let by = operator(api, &parts.headers)?;
+    let tenant = TenantId::parse(tenant).map_err(|_| Problem::not_found())?;
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let body = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let asked = exact::from_value(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    Ok((by, tenant, asked))
+}
+
+/// What a new secret is asked for with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSecret {
+    overlap_s: Option<Value>,
+}
+
+/// `POST …/secrets`: a new secret, answered once; those there were are good for `overlap_s` more.
+pub async fn new_secret(
+    State(api): State<Arc<Api>>,
+    Path((tenant, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (by, tenant, NewSecret { overlap_s }) = asked(&api, &tenant, request).await?;
+    let (overlap_s, now_s) = (overlap(overlap_s.as_ref())?, now_s(&api));
+    let secret = random_secret(&OsChance);
+    let sha256 = hash_secret(&secret);
+    let (entry, ()) = edit(&api, &tenant, &id, &by, |receiver| {
+        receiver.add_secret(sha256, now_s, overlap_s);
+        Ok(())
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": entry.to_string(), "client_id": id, "secret": secret }))))
+}
+
+/// What a new token is asked for with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    id: Option<String>,
+    scopes: Option<Vec<Scope>>,
+    expires_in_s: i64,
+}
+
+/// `POST …/tokens`: a new long-lived token, answered once.
+pub async fn new_token(
+    State(api): State<Arc<Api>>,
+    Path((tenant, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (by, tenant, NewToken { id: name, scopes, expires_in_s }) = asked(&api, &tenant, request).await?;
+    if !(1..=TOKEN_LIFE_MAX_S).contains(&expires_in_s) {
+        return Err(Problem::bad_request(format!("expires_in_s must be from 1 to {TOKEN_LIFE_MAX_S}")));
+    }
+    let name = name.unwrap_or_else(|| {
+        let chance = random_secret(&OsChance);
+        format!("t-{}", chance.chars().take(10).collect::<String>())
+    });
+    if !is_id(&name) {
+        return Err(Problem::bad_request("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`"));
+    }
+    let (now_s, token) = (now_s(&api), random_secret(&OsChance));
+    let expires_at = now_s.saturating_add(expires_in_s);
+    let sha256 = hash_secret(&token);
+    let (entry, name) = edit(&api, &tenant, &id, &by, |receiver| {
+        receiver.drop_expired(now_s);
+        if receiver.tokens.iter().any(|t| t.id == name) {
+            return Err(Problem::new(StatusCode::CONFLICT, format!("there is a token {name}")));
+        }
+        let scopes = scopes.unwrap_or_else(|| receiver.scopes.clone());
+        receiver.tokens.push(StaticToken { id: name.clone(), sha256, scopes, expires_at });
+        Ok(name)
+    })
+    .await?;
+    let answer = json!({ "id": entry.to_string(), "client_id": id, "token_id": name, "token": token,
+                         "expires_at": expires_at });
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// `DELETE …/tokens/{token}`: one long-lived token is refused from now on.
+pub async fn revoke_token(
+    State(api): State<Arc<Api>>,
+    Path((tenant, id, token)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let by = operator(&api, &headers)?;
+    let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
+    edit(&api, &tenant, &id, &by, |receiver| {
+        let before = receiver.tokens.len();
+        receiver.tokens.retain(|t| t.id != token);
+        if receiver.tokens.len() == before { Err(Problem::not_found()) } else { Ok(()) }
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE …/tokens`: every token of the client is refused from now on, long-lived ones and those issued so far.
+pub async fn revoke_all(
+    State(api): State<Arc<Api>>,
+    Path((tenant, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let by = operator(&api, &headers)?;
+    let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
+    let now_s = now_s(&api);
+    edit(&api, &tenant, &id, &by, |receiver| {
+        receiver.tokens.clear();
+        receiver.revoke_issued(now_s);
+        Ok(())
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
