@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::facts::Receipt;
+use super::keys;
 use super::objects;
 use super::problem::Problem;
 use super::unread;
@@ -42,6 +43,9 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/keys", get(keys::list))
+        .route("/admin/v1/t/{tenant}/keys/rotate", post(keys::rotate))
+        .route("/admin/v1/t/{tenant}/keys/{kid}/revoke", post(keys::revoke))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",

@@ -3,19 +3,23 @@
 //! Two listeners (DESIGN, Doors): the public one under `/t/{tenant}`, the admin one on loopback. A handler extracts,
 //! authorises, makes one domain call, maps the result. Nothing here decides anything.
 //!
-//! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
+//! - [`serve`], [`slow`], [`unread`]: the accept loop, its limits, its end; answers that nobody reads; bodies, as long
+//!   and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
 //! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`keys`]: signing keys, as operators see and change them
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
 pub mod facts;
+pub mod keys;
 pub mod objects;
 pub mod problem;
 pub mod public;
 pub mod push_error;
 mod secret;
 pub mod serve;
+pub mod slow;
 pub mod unread;
 
 use std::sync::Arc;
@@ -62,6 +66,8 @@ pub struct Api {
     pub gate: Arc<Gate>,
     /// Our keys.
     pub keys: Arc<Keys>,
+    /// `Cache-Control` of the JWKS: how long it may be kept (s).
+    pub jwks_max_age_s: u32,
     /// Rates of clients.
     pub rate: auth::rate::Rate<(TenantId, String)>,
     /// What time it is.

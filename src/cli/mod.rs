@@ -17,6 +17,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod failure;
 pub mod journal;
+pub mod keys;
 pub mod kill;
 pub mod list;
 pub mod print;
@@ -82,6 +83,9 @@ pub enum Command {
     List(list::Args),
     /// Take an object away.
     Remove(remove::Args),
+    /// Look after signing keys and the seal on key files.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at what could not be delivered.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -150,6 +154,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Put(args) => put::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
+        Command::Keys(command) => keys::run(&config, &command, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
         Command::Status => status::run(&config, printer),
@@ -196,6 +201,10 @@ mod tests {
             "list token-issuer",
             "remove points nginx",
             "dead-letters list --tenant acme",
+            "keys list",
+            "keys rotate acme --alg EdDSA",
+            "keys revoke acme -kid_with-hyphens",
+            "keys reseal",
             "clock accept",
             "status",
             "",
@@ -215,6 +224,9 @@ mod tests {
             "remove points ../x",
             "why ../../x",
             "journal",
+            "keys rotate",
+            "keys rotate acme --alg HS256",
+            "keys revoke acme ../x",
             "dead-letters redrive",
         ];
         for line in bad {

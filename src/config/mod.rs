@@ -9,11 +9,12 @@
 //! - [`sections`]: the structs
 //! - [`secret`]: what the configuration only points at
 //! - [`objects`]: upstreams, issuers, clients, points and streams of the file
-//! - [`check`]: how things fit together
+//! - [`check`], [`files`]: how things fit together, and with the files that they name
 //! - [`mistake`]: what is wrong, and where
 //! - [`load`]: all of it in order
 
 pub mod check;
+pub mod files;
 pub mod format;
 pub mod layer;
 pub mod load;
@@ -56,6 +57,8 @@ pub struct Config {
     pub egress: crate::egress::Config,
     /// Copies of issuers' keys.
     pub jwks: crate::jose::remote::Config,
+    /// Our keys.
+    pub keys: crate::keys::config::Config,
     /// Kafka out.
     pub kafka: Kafka,
     /// Logs.
@@ -77,6 +80,7 @@ impl Config {
             gate: s.gate,
             egress: s.egress,
             jwks: s.jwks,
+            keys: s.keys,
             kafka: s.kafka,
             log: s.log,
             objects,
