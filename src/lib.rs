@@ -19,6 +19,7 @@ pub mod operations;
 pub mod rows;
 pub mod telemetry;
 pub mod tenant;
+pub mod tls;
 
 pub mod set;
 pub mod stream;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::credentials;
 use super::facts::Receipt;
+use super::keys;
 use super::objects;
 use super::problem::Problem;
 use super::unread;
@@ -55,6 +56,9 @@ pub fn routes(api: Arc<Api>) -> Router {
             post(credentials::new_token).delete(credentials::revoke_all),
         )
         .route("/admin/v1/t/{tenant}/clients/{id}/tokens/{token}", delete(credentials::revoke_token))
+        .route("/admin/v1/t/{tenant}/keys", get(keys::list))
+        .route("/admin/v1/t/{tenant}/keys/rotate", post(keys::rotate))
+        .route("/admin/v1/t/{tenant}/keys/{kid}/revoke", post(keys::revoke))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",

@@ -5,17 +5,21 @@
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`access`]: the access token of a request, first of all
+//! - [`serve`], [`slow`], [`unread`]: the accept loop, its limits, its end; answers that nobody reads; bodies, as long
+//!   and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
 //! - [`admin`], [`objects`] (with `secret`): what operators call
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
 //! - [`admin`], [`objects`] (with `secret`), [`credentials`]: what operators call
+//! - [`keys`]: signing keys, as operators see and change them
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
 pub mod admin;
 pub mod credentials;
 pub mod facts;
+pub mod keys;
 pub mod oauth;
 pub mod objects;
 pub mod problem;
@@ -23,6 +27,7 @@ pub mod public;
 pub mod push_error;
 mod secret;
 pub mod serve;
+pub mod slow;
 pub mod ssf;
 mod ssf_stream;
 pub mod unread;
@@ -78,6 +83,8 @@ pub struct Api {
     pub gate: Arc<Gate>,
     /// Our keys.
     pub keys: Arc<Keys>,
+    /// `Cache-Control` of the JWKS: how long it may be kept (s).
+    pub jwks_max_age_s: u32,
     /// Rates of clients.
     pub rate: auth::rate::Rate<(TenantId, String)>,
     /// What time it is.

@@ -11,7 +11,7 @@ use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, access, facts, oauth, public_tenant, ssf, unread, well_known};
+use super::{Api, access, facts, keys, oauth, public_tenant, ssf, unread, well_known};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -81,12 +81,12 @@ async fn jwks(State(api): State<Arc<Api>>, Path(tenant): Path<String>) -> Result
     if api.views.of(&tenant).is_none() {
         return Err(Problem::not_found());
     }
-    let jwks = api.keys.tenant(&tenant).and_then(|keys| keys.jwks()).map_err(|error| {
-        tracing::error!(%tenant, %error, "the tenant's keys cannot be read");
-        Problem::later(StatusCode::SERVICE_UNAVAILABLE, "the keys cannot be served now", 5)
-    })?;
+    let jwks = keys::blocking(&api.keys, &tenant, |keys| keys.jwks()).await;
+    let jwks = jwks.map_err(|error| keys::unavailable(&tenant, &error))?;
     let mut response = json_response(jwks.to_string());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={}", api.jwks_max_age_s)) {
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
     Ok(response)
 }
 

@@ -1,7 +1,10 @@
 //! Configuration to each part's own settings.
 
+use super::store::Places;
+use crate::clock::{SharedChance, SharedClock};
 use crate::config::Config;
 use crate::hub::decide;
+use crate::keys::{Keys, Setup};
 use crate::lineage::walk;
 use crate::outbox::pace;
 use crate::transmitter;
@@ -44,4 +47,15 @@ pub fn transmitter(config: &Config) -> transmitter::config::Config {
         sign_parallel: outbox.sign_parallel,
         signed_cache_max: outbox.signed_cache_max,
     }
+}
+
+/// Our keys, as they are configured. `writes`: what is not sealed as it should be is sealed now.
+pub fn keys(
+    config: &Config,
+    places: &Places,
+    (clock, chance): (SharedClock, SharedChance),
+    writes: bool,
+) -> Result<Keys, crate::keys::vault::Error> {
+    let setup = Setup { clock, times: config.keys.times(), sealing: config.keys.sealing.clone(), writes };
+    Keys::open_with(&places.keys, chance, setup)
 }

@@ -4,14 +4,16 @@
 //! - [`wiring`]: effects to the outbox, the gate, the views, the counters
 //! - [`seal`]: signs bases and chain heads
 //! - [`reconcile`]: what the file says becomes entries where it changed
+//! - [`certificates`], [`rotation`]: certificates and signing keys that change while the hub runs
 //! - [`projections`], [`schedule`]: Kafka out; bases and signed heads on a schedule
 //! - [`authorization`]: access tokens, judged and made
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
-//! - [`offline`]: `journal verify`, `store rebuild`
+//! - [`offline`]: `journal verify`, `store rebuild`, `keys reseal`
 //! - [`serve`], [`running`]: start; run and stop
 
 pub mod authorization;
+pub mod certificates;
 pub mod convert;
 #[cfg(feature = "kafka")]
 pub mod health;
@@ -19,6 +21,7 @@ pub mod keeping;
 pub mod offline;
 pub mod projections;
 pub mod reconcile;
+pub mod rotation;
 pub mod running;
 pub mod schedule;
 pub mod seal;
@@ -27,5 +30,5 @@ pub mod store;
 pub mod tasks;
 pub mod wiring;
 
-pub use offline::{rebuild_store, verify};
+pub use offline::{rebuild_store, reseal, verify};
 pub use tasks::Tasks;

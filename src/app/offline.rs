@@ -1,4 +1,4 @@
-//! What works on the files, beside a running hub or without one: `journal verify`, `store rebuild`.
+//! What works on the files, beside a running hub or without one: `journal verify`, `store rebuild`, `keys reseal`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::seal::AuditSeal;
 use super::store::Places;
-use crate::clock::{OsChance, SharedChance};
+use crate::clock::{OsChance, SharedChance, System};
 use crate::config::Config;
 use crate::hub::base::{self, Header, hex};
 use crate::hub::mirror;
@@ -22,9 +22,8 @@ use crate::store::Mirror;
 /// zero), and holds every later base's digests against the fold. Reads only; needs no lock.
 pub fn verify(config: &Config) -> anyhow::Result<Value> {
     let places = Places::under(&config.data_dir);
-    let chance: SharedChance = Arc::new(OsChance);
     anyhow::ensure!(places.journal.exists(), "there is no journal in {}", places.root.display());
-    let seal = AuditSeal::new(&Keys::open(&places.keys, chance)?)?;
+    let seal = AuditSeal::new(&keys(config, &places, false)?)?;
     let disk = Arc::new(Folder::read_only(&places.journal));
     let mut reader = Reader::open(disk.clone())?;
     let journal = hex(&reader.id().0);
@@ -127,7 +126,7 @@ pub fn rebuild_store(config: &Config) -> anyhow::Result<Value> {
     let chance: SharedChance = Arc::new(OsChance);
     anyhow::ensure!(places.journal.exists(), "there is no journal in {}", places.root.display());
     let disk = Arc::new(Folder::open(&places.journal).context("the journal is in use: stop the hub first")?);
-    let seal = AuditSeal::new(&Keys::open(&places.keys, chance.clone())?)?;
+    let seal = AuditSeal::new(&keys(config, &places, true)?)?;
     let options = Options { segment_bytes: config.journal.segment_bytes, fold_version: FOLD_VERSION };
     let (journal, _) = Journal::open(disk.clone(), options, chance)?;
     let bases = Folder::read_only(&places.bases);
@@ -139,4 +138,21 @@ pub fn rebuild_store(config: &Config) -> anyhow::Result<Value> {
         .context("the mirror could not be written")?;
     store.barrier()?;
     Ok(json!({ "rows": rows, "from": format!("{:?}", loaded.from), "folded": loaded.folded }))
+}
+
+fn keys(config: &Config, places: &Places, writes: bool) -> Result<Keys, crate::keys::vault::Error> {
+    super::convert::keys(config, places, (Arc::new(System), Arc::new(OsChance)), writes)
+}
+
+/// Seals everything in `keys/` with the sealing key that is configured now. The hub must not be running: this takes its
+/// lock. A start does the same.
+pub fn reseal(config: &Config) -> anyhow::Result<Value> {
+    let places = Places::under(&config.data_dir);
+    let Some(current) = &config.keys.sealing.current else {
+        anyhow::bail!("no sealing key is configured (keys.sealing_key_file)");
+    };
+    anyhow::ensure!(places.journal.exists(), "there is no journal in {}", places.root.display());
+    let _lock = Folder::open(&places.journal).context("the journal is in use: stop the hub first")?;
+    let done = keys(config, &places, true)?.resealed();
+    Ok(json!({ "sealing_key": current.id(), "files": done.files, "written": done.written }))
 }

@@ -33,7 +33,6 @@ use crate::hub::sequencer::{Hub, Limits, sequencer};
 use crate::hub::spine::{Parts, Spine};
 use crate::hub::view::Views;
 use crate::journal::Folder;
-use crate::keys::Keys;
 use crate::operations::Operations;
 use crate::outbox::outcomes::Outcomes;
 use crate::outbox::queues::Outbox;
@@ -71,7 +70,11 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
     // The lock comes first: a second hub on this directory must not make keys beside the first one's.
     let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
-    let keys = Arc::new(Keys::open(&places.keys, chance.clone())?);
+    let keys = Arc::new(super::convert::keys(&config, &places, (clock.clone(), chance.clone()), true)?);
+    let resealed = keys.resealed();
+    if resealed.written > 0 {
+        tracing::info!(files = resealed.files, written = resealed.written, "key files are sealed anew");
+    }
     let seal = Arc::new(AuditSeal::new(&keys)?);
     let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
     let Opened { journal, loaded, mirror } =
@@ -96,6 +99,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     };
     let gate = Arc::new(Gate::new(gate_config, clock.clone(), egress.clone()));
     page.with(|registry| gate.register(registry));
+    page.with(|registry| registry.register_collector(Box::new(crate::keys::metrics::Ages(keys.clone()))));
     let metrics = hub::metrics::Metrics::new(&page);
     let (wake, ring) = projections::bell();
     let durable = Arc::new(Mutex::new(journal.durable_end()));
@@ -233,11 +237,12 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         }),
         gate,
         keys: keys.clone(),
+        jwks_max_age_s: config.keys.jwks_max_age_s,
         rate: Rate::new(PRINCIPALS_MAX),
         clock: clock.clone(),
         operations,
         metrics,
-        page,
+        page: page.clone(),
         outbox,
         egress,
         history: Arc::new(Journaled::new(places.journal.clone())),
@@ -264,7 +269,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             places: &places,
             journal: journal_id,
             durable,
-            keys,
+            keys: keys.clone(),
             operations: api.operations.clone(),
             seal: seal.clone(),
             health: kafka_health,
@@ -281,13 +286,23 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let limits = api::serve::Limits {
         connections_max: config.limits.connections_max,
         header_read_timeout_ms: config.limits.header_read_timeout_ms,
+        write_timeout_ms: config.limits.write_timeout_ms,
     };
-    for (name, listener, router) in [
-        ("public listener", public, api::public::routes(api.clone())),
-        ("admin listener", admin, api::admin::routes(api)),
+    let operations = api.operations.clone();
+    let tls = super::certificates::load(&config, &clock, &operations, &page)?;
+    let unread = page.counter("connections_unread", "Connections cut because the client did not read");
+    for (name, listener, router, tls) in [
+        ("public listener", public, api::public::routes(api.clone()), tls.public.clone()),
+        ("admin listener", admin, api::admin::routes(api), tls.admin.clone()),
     ] {
-        tasks.spawn(name, api::serve::serve(listener, router, limits, spawn.clone(), stopping.clone()));
+        let served = api::serve::Served { router, limits, tls, unread: unread.clone() };
+        tasks.spawn(name, api::serve::serve(listener, served, spawn.clone(), stopping.clone()));
     }
+    for tls in [tls.public, tls.admin].into_iter().flatten() {
+        tasks.spawn("certificates", super::certificates::watch(tls, stopping.clone()));
+    }
+    let rotating = super::rotation::Parts { keys, operations, hub: hub.clone(), clock: clock.clone() };
+    tasks.spawn("signing keys", super::rotation::run(rotating, config.keys.rotate.clone(), stopping.clone()));
     tasks.spawn(
         "chain heads",
         schedule::heads(

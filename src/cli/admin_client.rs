@@ -13,6 +13,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::failure::Failure;
@@ -28,6 +29,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct AdminClient {
     address: SocketAddr,
+    tls: Option<crate::tls::Config>,
     credential: Secret,
 }
 
@@ -43,7 +45,9 @@ impl AdminClient {
         if credential.len() < BEARER_CHARS_MIN || !crate::auth::bearer::is_token(credential) {
             return Err(Failure::failed(format!("{} holds no admin credential", path.display())));
         }
-        Ok(Self { address: config.admin_address(), credential: Secret::new(credential.into()) })
+        let tls = Some(&config.admin.tls).filter(|tls| tls.is_on()).cloned();
+        let address = config.admin_address();
+        Ok(Self { address, tls, credential: Secret::new(credential.into()) })
     }
 
     /// Calls, and waits for the answer's JSON (`null` where there is none). An answer other than 2xx is a
@@ -89,12 +93,22 @@ impl AdminClient {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
-        let broken = |e: hyper::Error| {
-            Failure::failed(format!("the exchange with the hub at {} broke: {e}", self.address))
-        };
         let stream = TcpStream::connect(self.address).await.map_err(|e| {
             Failure::failed(format!("no hub answers at {}: {e}; is it running?", self.address))
         })?;
+        let Some(tls) = &self.tls else { return self.over(stream, request).await };
+        let stream = crate::tls::dial::dial(tls, stream).await;
+        let stream = stream.map_err(|e| Failure::failed(format!("the hub at {}: {e}", self.address)))?;
+        self.over(stream, request).await
+    }
+
+    async fn over<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let broken = |e: hyper::Error| {
+            Failure::failed(format!("the exchange with the hub at {} broke: {e}", self.address))
+        };
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let exchange = async {
@@ -143,7 +157,7 @@ mod tests {
     async fn exchange(method: Method, body: Option<Value>, answer: &str) -> (Result<Value, Failure>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = AdminClient { address, credential: Secret::new("0123456789abcdef".into()) };
+        let client = AdminClient { address, tls: None, credential: Secret::new("0123456789abcdef".into()) };
         let (done, asked) =
             tokio::join!(client.exchange(method, "/admin/v1/status", body.as_ref()), peer(listener, answer));
         (done, asked)
@@ -186,7 +200,7 @@ mod tests {
     #[test]
     fn nobody_there() {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = AdminClient { address, credential: Secret::new("0123456789abcdef".into()) };
+        let client = AdminClient { address, tls: None, credential: Secret::new("0123456789abcdef".into()) };
         let failure = client.call(Method::GET, "/admin/v1/status", None).unwrap_err();
         assert!(failure.to_string().contains("is it running?"), "{failure}");
         assert!(!format!("{client:?}").contains("0123456789abcdef"));

@@ -18,6 +18,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod failure;
 pub mod journal;
+pub mod keys;
 pub mod kill;
 pub mod list;
 pub mod once;
@@ -93,6 +94,9 @@ pub enum Command {
     /// Look after long-lived tokens of receivers.
     #[command(subcommand)]
     Token(token::Command),
+    /// Look after signing keys and the seal on key files.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at what could not be delivered.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -166,6 +170,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Remove(args) => remove::run(&config, &args, printer),
         Command::Secret(command) => secret::run(&config, &command, printer),
         Command::Token(command) => token::run(&config, &command, printer),
+        Command::Keys(command) => keys::run(&config, &command, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Stream(command) => stream::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
@@ -218,6 +223,10 @@ mod tests {
             "token revoke-all saas",
             "secret new saas --overlap 1d --secret-file s",
             "list authorization-servers",
+            "keys list",
+            "keys rotate acme --alg EdDSA",
+            "keys revoke acme -kid_with-hyphens",
+            "keys reseal",
             "clock accept",
             "status",
             "",
@@ -241,6 +250,9 @@ mod tests {
             "token new saas --expires 1d --scope admin",
             "token revoke saas",
             "journal",
+            "keys rotate",
+            "keys rotate acme --alg HS256",
+            "keys revoke acme ../x",
             "dead-letters redrive",
         ];
         for line in bad {

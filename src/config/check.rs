@@ -20,13 +20,15 @@ use crate::tenant::{DEFAULT, TenantId};
 /// Judges both listeners.
 pub fn listeners(public: &Listener, admin: &Listener, faults: &mut Vec<Fault>) {
     for (section, listener) in [("public", public), ("admin", admin)] {
-        if !listener.listen.ip().is_loopback() && listener.behind_proxy.is_empty() {
+        let open = !listener.listen.ip().is_loopback();
+        if open && listener.behind_proxy.is_empty() && !listener.tls.is_on() {
             let what = format!(
-                "plain HTTP on an address that is not loopback is refused; name the TLS proxy in front in \
-                 `{section}.behind_proxy`"
+                "plain HTTP on an address that is not loopback is refused; set `{section}.tls`, or name the TLS proxy \
+                 in front in `{section}.behind_proxy`"
             );
             faults.push(Fault::new(Place::of(&[section, "listen"]), what));
         }
+        super::files::tls(section, &listener.tls, faults);
     }
     let (a, b) = (public.listen, admin.listen);
     let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
@@ -41,6 +43,8 @@ pub fn public_url(given: &str, public: &Listener, faults: &mut Vec<Fault>) -> St
     if given.is_empty() {
         if !public.behind_proxy.is_empty() {
             fault("must be set when public.behind_proxy is: it is how the world reaches the proxy");
+        } else if public.tls.is_on() {
+            fault("must be set when public.tls is: https and a name that the certificate is for");
         } else if public.listen.port() == 0 {
             fault("must be set when public.listen has port 0");
         }
@@ -63,7 +67,9 @@ pub fn public_url(given: &str, public: &Listener, faults: &mut Vec<Fault>) -> St
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         Some(url::Host::Domain(_)) | None => false,
     };
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+    if url.scheme() == "http" && public.tls.is_on() && public.behind_proxy.is_empty() {
+        fault("must be https, for public.tls is set");
+    } else if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
         fault("must be https; http is for a loopback address such as 127.0.0.1");
     }
     url.as_str().trim_end_matches('/').into()

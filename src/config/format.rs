@@ -18,9 +18,8 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
             "must be an IP address and a port, such as 127.0.0.1:8480 or [::1]:8480",
         ),
         "cidr" => when(text.parse::<ipnet::IpNet>().is_ok(), "must be a CIDR block, such as 10.0.0.0/8"),
-        "cron" => cron(text),
-        "cron-or-never" if text.is_empty() => Ok(()),
-        "cron-or-never" => cron(text),
+        "optional-cron" if text.is_empty() => Ok(()),
+        "cron" | "optional-cron" => cron(text),
         "log-filter" => crate::telemetry::check_filter(text).map_err(|e| e.to_string()),
         "tenant-id" => TenantId::parse(text).map_err(|e| e.to_string()).and_then(|id| {
             when(!id.is_hub(), "is reserved: tenants of upstreams, clients and streams have other names")
@@ -61,6 +60,7 @@ mod tests {
                 vec!["0 0 3 * * *", "*/5 * * * * Mon"],
                 vec!["0 3 * * *", "0 0 25 * * *", "", "0 0 3 * * * 2027"],
             ),
+            ("optional-cron", vec!["", "0 0 3 1 * *"], vec!["0 3 1 * *"]),
             ("log-filter", vec!["info", "warn,ssf_hub::outbox=debug"], vec!["ssf_hub=loud"]),
             ("tenant-id", vec!["a", "t-1"], vec!["A", "", "_hub"]),
             ("object-id", vec!["a.b_c-D"], vec!["", ".a", "a/b"]),

@@ -116,6 +116,7 @@ fn build(
         faults.push(Fault::new(Place::of(&["kafka"]), what));
     }
     check::listeners(&sections.public, &sections.admin, faults);
+    super::files::keys(&mut sections.keys, sources, faults);
     sections.public_url = check::public_url(&sections.public_url, &sections.public, faults);
     check::names(&lists, &sections.egress.allow_cidrs, faults);
     check::objects(&found, &sections.public_url, faults);

@@ -10,11 +10,14 @@
 //! - [`secret`]: what the configuration only points at
 //! - [`objects`]: upstreams, issuers, clients, points and streams of the file; [`credentials`]: their secrets
 //! - [`check`]: how things fit together
+//! - [`objects`]: upstreams, issuers, clients, points and streams of the file
+//! - [`check`], [`files`]: how things fit together, and with the files that they name
 //! - [`mistake`]: what is wrong, and where
 //! - [`load`]: all of it in order
 
 pub mod check;
 pub mod credentials;
+pub mod files;
 pub mod format;
 pub mod layer;
 pub mod load;
@@ -61,6 +64,8 @@ pub struct Config {
     pub jwks: crate::jose::remote::Config,
     /// Access tokens.
     pub authorization: crate::auth::config::Config,
+    /// Our keys.
+    pub keys: crate::keys::config::Config,
     /// Kafka out.
     pub kafka: Kafka,
     /// Logs.
@@ -84,6 +89,7 @@ impl Config {
             egress: s.egress,
             jwks: s.jwks,
             authorization: s.authorization,
+            keys: s.keys,
             kafka: s.kafka,
             log: s.log,
             objects,

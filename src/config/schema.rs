@@ -284,12 +284,17 @@ mod tests {
         for (key, of) in schema.0["properties"].as_object().unwrap() {
             match of["properties"].as_object() {
                 None if of["type"] == "array" => assert!(!values.contains_key(key), "{key}"),
-                None => assert_eq!(values[key], of["default"], "{key}"),
-                Some(members) => {
-                    for (member, of) in members {
-                        assert_eq!(values[key][member], of["default"], "{key}.{member}");
-                    }
-                }
+                _ => said(key, of, &values[key]),
+            }
+        }
+    }
+
+    /// Tables key by key, everything else as a whole.
+    fn said(place: &str, schema: &Value, value: &Value) {
+        match schema["properties"].as_object() {
+            None => assert_eq!(value, &schema["default"], "{place}"),
+            Some(members) => {
+                members.iter().for_each(|(name, of)| said(&format!("{place}.{name}"), of, &value[name]));
             }
         }
     }

@@ -2,6 +2,7 @@
 //! defaults.
 //!
 //! Beside these, `egress`, `jwks` and `authorization` are the parts' own structs, and `log` is telemetry's.
+//! Beside these, `egress`, `jwks`, `keys` and `tls` are the parts' own structs, and `log` is telemetry's.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,10 +16,12 @@ use super::secret::Secret;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Where it binds; plain HTTP.
+    /// Where it binds.
     pub listen: SocketAddr,
     /// The TLS proxy in front, in words; empty for none.
     pub behind_proxy: String,
+    /// TLS here.
+    pub tls: crate::tls::Config,
 }
 
 /// Bounds.
@@ -47,10 +50,16 @@ pub struct Limits {
     pub poll_refusals_max: u32,
     /// Connections of each listener.
     pub connections_max: usize,
+    /// Longest TLS handshake (ms).
+    pub handshake_timeout_ms: u64,
+    /// TLS handshakes of each listener under way; above it the oldest is cut.
+    pub handshakes_max: usize,
     /// Longest wait for a request's head (ms).
     pub header_read_timeout_ms: u64,
     /// Longest wait for a request's whole body (ms).
     pub body_read_timeout_ms: u64,
+    /// Longest wait for a client that does not read its answer (ms).
+    pub write_timeout_ms: u64,
     /// Nodes that one walk visits.
     pub walk_nodes: usize,
     /// Edges that one walk goes deep.
@@ -206,6 +215,7 @@ pub(super) struct Sections {
     pub egress: crate::egress::Config,
     pub jwks: crate::jose::remote::Config,
     pub authorization: crate::auth::config::Config,
+    pub keys: crate::keys::config::Config,
     pub kafka: Kafka,
     pub log: crate::telemetry::Config,
 }
@@ -244,6 +254,14 @@ mod tests {
         assert_eq!(of("jwks"), keys(&config.jwks));
         assert_eq!(of("authorization"), keys(&config.authorization));
         assert_eq!(of("log"), keys(&config.log));
+        assert_eq!(of("keys"), keys(&config.keys));
+        for section in ["public", "admin"] {
+            let members =
+                schema["properties"][section]["properties"]["tls"]["properties"].as_object().unwrap();
+            let mut names: Vec<String> = members.keys().cloned().collect();
+            names.sort();
+            assert_eq!(names, keys(&config.public.tls));
+        }
         // Kafka is never serialised, for its properties may be secrets: deny_unknown_fields holds this
         // direction.
         assert_eq!(
@@ -251,6 +269,6 @@ mod tests {
             ["bootstrap_servers", "create_topics", "partitions", "prefix", "properties", "replication"]
         );
         let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(sections.len(), 14 + 7);
+        assert_eq!(sections.len(), 16 + 7);
     }
 }

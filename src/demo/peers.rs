@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::serve::{self, Limits};
+use crate::api::serve::{self, Limits, Served};
 use crate::app::Tasks;
 use crate::clock::{Clock as _, Stopwatch, System};
 use crate::egress::{Config, Egress, Outbound, Response};
@@ -26,7 +26,8 @@ pub const LOOPBACK: &str = "127.0.0.0/8";
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Limits of a peer's listener.
-const LIMITS: Limits = Limits { connections_max: 64, header_read_timeout_ms: 10_000 };
+const LIMITS: Limits =
+    Limits { connections_max: 64, header_read_timeout_ms: 10_000, write_timeout_ms: 10_000 };
 
 /// How long peers may take to end.
 const END: Duration = Duration::from_secs(2);
@@ -79,7 +80,8 @@ impl Peers {
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = bound.with_context(|| format!("{name} cannot bind a port of loopback"))?;
         let at = listener.local_addr()?;
-        let serving = serve::serve(listener, router, LIMITS, self.tasks.spawner(), self.stop.subscribe());
+        let served = Served { router, limits: LIMITS, tls: None, unread: Default::default() };
+        let serving = serve::serve(listener, served, self.tasks.spawner(), self.stop.subscribe());
         self.tasks.spawn(name, serving);
         Ok(at)
     }

@@ -8,9 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::file;
+use super::ring::Ring;
+use super::safe::{Resealed, Safe};
+use super::seal::Sealing;
+use super::state::{Times, Unfit};
 use super::tenant::{TenantKeys, asymmetric};
-use crate::clock::SharedChance;
+use crate::clock::{SharedChance, SharedClock, System};
 use crate::jose::{Alg, SigningKey};
 use crate::tenant::TenantId;
 
@@ -28,9 +31,21 @@ pub enum Error {
     /// A key file is not what it should be. Never replaced: the operator must restore it.
     #[error("key file {} is damaged", .0.display())]
     Damaged(PathBuf),
-    /// The hub does not sign with this algorithm.
-    #[error("the hub has no {0} key")]
-    NotOurs(Alg),
+    /// A file is sealed, and the key is not at hand.
+    #[error(
+        "key file {} is sealed with the sealing key {id}, which is not configured \
+         (keys.sealing_key_file, keys.sealing_key_previous_file)",
+        path.display()
+    )]
+    Sealed {
+        /// Which file.
+        path: PathBuf,
+        /// The id of the sealing key.
+        id: String,
+    },
+    /// A signing key cannot be changed so.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// A secret's id is not 1 to 128 characters of `A-Z a-z 0-9 _ - .`, beginning with no dot.
     #[error("not the id of a secret")]
     BadId,
@@ -42,26 +57,59 @@ impl Error {
     }
 }
 
+/// How keys are kept and changed.
+pub struct Setup {
+    /// What time it is: which key signs depends on it.
+    pub clock: SharedClock,
+    /// The times of a rotation.
+    pub times: Times,
+    /// What files are sealed with.
+    pub sealing: Sealing,
+    /// Whether files that are not under the current seal are written anew. Not beside a running hub.
+    pub writes: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { clock: Arc::new(System), times: Times::default(), sealing: Sealing::default(), writes: true }
+    }
+}
+
 /// All keys and secrets of this hub.
 pub struct Keys {
-    dir: PathBuf,
+    safe: Arc<Safe>,
     chance: SharedChance,
+    clock: SharedClock,
+    times: Times,
+    resealed: Resealed,
     tenants: Mutex<BTreeMap<TenantId, Arc<TenantKeys>>>,
     audit: OnceLock<Arc<SigningKey>>,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Keys").field("dir", &self.safe.path("")).finish_non_exhaustive()
     }
 }
 
 impl Keys {
-    /// Opens `dir`, making it if it is not there.
+    /// Opens `dir`, making it if it is not there: nothing is sealed, default times.
     pub fn open(dir: impl Into<PathBuf>, chance: SharedChance) -> Result<Self, Error> {
-        let dir = dir.into();
-        file::private_dir(&dir).map_err(|e| Error::io(&dir, e))?;
-        Ok(Self { dir, chance, tenants: Mutex::default(), audit: OnceLock::new() })
+        Self::open_with(dir, chance, Setup::default())
+    }
+
+    /// Opens `dir`, making it if it is not there. Whatever lies there can be read afterwards, or this is an error and
+    /// nothing was changed.
+    pub fn open_with(dir: impl Into<PathBuf>, chance: SharedChance, setup: Setup) -> Result<Self, Error> {
+        let Setup { clock, times, sealing, writes } = setup;
+        let (safe, resealed) = Safe::open(&dir.into(), sealing, chance.clone(), writes)?;
+        let (safe, tenants, audit) = (Arc::new(safe), Mutex::default(), OnceLock::new());
+        Ok(Self { safe, chance, clock, times, resealed, tenants, audit })
+    }
+
+    /// What was sealed when it was opened.
+    pub fn resealed(&self) -> Resealed {
+        self.resealed
     }
 
     /// The keys of a tenant. Whether the tenant exists is the caller's to know: asking makes the files.
@@ -70,9 +118,22 @@ impl Keys {
         if let Some(keys) = tenants.get(tenant) {
             return Ok(keys.clone());
         }
-        let keys = Arc::new(TenantKeys::open(self.dir.join("t").join(tenant.as_str()), &*self.chance)?);
+        let folder = format!("t/{tenant}");
+        let ring = Ring::new(self.safe.clone(), folder.clone(), self.clock.clone(), self.times);
+        let keys = Arc::new(TenantKeys::open(&self.safe, folder, ring, &*self.chance)?);
         tenants.insert(tenant.clone(), keys.clone());
         Ok(keys)
+    }
+
+    /// The key that signs with `alg` for a tenant, where it was read or made before: never blocks on the disk.
+    pub fn ready(&self, tenant: &TenantId, alg: Alg) -> Option<Arc<SigningKey>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).get(tenant)?.ready(alg)
+    }
+
+    /// The tenants whose keys were asked for.
+    pub fn known(&self) -> Vec<(TenantId, Arc<TenantKeys>)> {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.iter().map(|(tenant, keys)| (tenant.clone(), keys.clone())).collect()
     }
 
     /// The hub-wide ES256 key that signs chain heads and bases.
@@ -85,39 +146,34 @@ impl Keys {
         if let Some(key) = self.audit.get() {
             return Ok(key.clone());
         }
-        let key = Arc::new(asymmetric(&self.dir.join("audit-ES256.pem"), Alg::ES256)?);
+        let key = Arc::new(asymmetric(&self.safe, "audit-ES256.pem", Alg::ES256)?);
         Ok(self.audit.get_or_init(|| key).clone())
     }
 
     /// The value of a secret, or `None` if there is none (any more).
     pub fn secret(&self, tenant: &TenantId, id: &str) -> Result<Option<String>, Error> {
-        let path = self.secret_path(tenant, id)?;
-        let Some(content) = file::read(&path).map_err(|e| Error::io(&path, e))? else { return Ok(None) };
-        String::from_utf8(content).map(Some).map_err(|_| Error::Damaged(path))
+        let name = secret_name(tenant, id)?;
+        let Some(content) = self.safe.read(&name)? else { return Ok(None) };
+        String::from_utf8(content).map(Some).map_err(|_| Error::Damaged(self.safe.path(&name)))
     }
 
     /// Keeps a secret under an id, durably: call it before the entry that names the id is journaled.
     pub fn put_secret(&self, tenant: &TenantId, id: &str, value: &str) -> Result<(), Error> {
-        let path = self.secret_path(tenant, id)?;
-        if let Some(dir) = path.parent() {
-            file::private_dir(dir).map_err(|e| Error::io(dir, e))?;
-        }
-        file::write(&path, value.as_bytes()).map_err(|e| Error::io(&path, e))
+        self.safe.write(&secret_name(tenant, id)?, value.as_bytes())
     }
 
     /// Forgets a secret. That there is none is no error.
     pub fn drop_secret(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
-        let path = self.secret_path(tenant, id)?;
-        file::remove(&path).map_err(|e| Error::io(&path, e))
+        self.safe.remove(&secret_name(tenant, id)?)
     }
+}
 
-    fn secret_path(&self, tenant: &TenantId, id: &str) -> Result<PathBuf, Error> {
-        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
-        if id.is_empty() || id.len() > 128 || id.starts_with('.') || !id.bytes().all(plain) {
-            return Err(Error::BadId);
-        }
-        Ok(self.dir.join("secrets").join(tenant.as_str()).join(id))
+fn secret_name(tenant: &TenantId, id: &str) -> Result<String, Error> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
+    if id.is_empty() || id.len() > 128 || id.starts_with('.') || !id.bytes().all(plain) {
+        return Err(Error::BadId);
     }
+    Ok(format!("secrets/{tenant}/{id}"))
 }
 
 #[cfg(test)]
@@ -155,9 +211,8 @@ mod tests {
             other.subject_key().hash_parts(crate::revocation::key::Kind::User, "email", "", "a@b").0,
             first.0
         );
-        assert_eq!(KeySet::parse(first.3.as_bytes()).unwrap().len(), 2);
+        assert_eq!(KeySet::parse(first.3.as_bytes()).unwrap().len(), 4);
         assert!(!first.3.contains("\"d\""));
-        assert!(matches!(other.signing(Alg::PS256), Err(Error::NotOurs(Alg::PS256))));
     }
 
     #[test]

@@ -109,9 +109,6 @@ pub enum Error {
     /// The original is relayed by push.
     #[error("relay belongs to push, and only to push")]
     Relay,
-    /// An algorithm that streams are not signed with.
-    #[error("a stream is signed with RS256 or ES256")]
-    Alg,
 }
 
 /// A poll stream that nobody owns yet: a place to begin from.
@@ -160,9 +157,6 @@ impl Stream {
         }
         if self.relay && self.method != Method::Push {
             return Err(Error::Relay);
-        }
-        if !matches!(self.alg, Alg::RS256 | Alg::ES256) {
-            return Err(Error::Alg);
         }
         Ok(())
     }
@@ -236,7 +230,6 @@ mod tests {
                 Error::Authorization,
             ),
             (Stream { method: Method::Poll, endpoint_url: None, relay: true, ..stream() }, Error::Relay),
-            (Stream { alg: Alg::EdDSA, ..stream() }, Error::Alg),
         ];
         for (bad, want) in cases {
             assert_eq!(bad.check(), Err(want));

@@ -200,6 +200,11 @@ impl Poll {
     fn refuse(&self, queue: &Queue, stream: &Stream, set_errs: &[SetErr]) {
         for SetErr { jti, err } in set_errs {
             let Some(named) = self.item_of(queue, stream, jti) else { continue };
+            if self.parts.signer.was_revoked(&queue.tenant, named.1, stream) {
+                let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
+                tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a revoked key: signed anew");
+                continue;
+            }
             if is_credential(err) {
                 let Some(times) = queue.refused(named.1) else { continue };
                 if times < self.parts.config.poll_refusals_max {

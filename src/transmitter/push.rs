@@ -75,6 +75,8 @@ pub struct Push {
 struct Posted {
     job: Job,
     jti: String,
+    /// The key that signed it; empty where it was not signed.
+    kid: Arc<str>,
     status: Option<u16>,
     duration_ms: u64,
     answer: Answer,
@@ -159,19 +161,20 @@ impl Push {
     /// One POST of one SET (PUSH-01, PUSH-04).
     async fn post(&self, queue: &Queue, job: Job, headers: Option<HeaderMap>) -> Posted {
         let watch = Stopwatch::start();
-        let done = |job, jti, status, answer| {
+        let done = |job, (jti, kid), status, answer| {
             let duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Posted { job, jti, status, duration_ms, answer }
+            Posted { job, jti, kid, status, duration_ms, answer }
         };
         let set = match self.parts.signer.signed(&queue.tenant, job.item, &job.claims, &job.stream).await {
             Ok(set) => set,
             Err(error) => {
                 tracing::error!(tenant = %queue.tenant, stream_id = job.stream.stream_id, %error, "cannot sign");
                 let answer = Answer::of_signer(&error);
-                return done(job, String::new(), None, answer);
+                return done(job, (String::new(), "".into()), None, answer);
             }
         };
-        let Some(headers) = headers else { return done(job, set.jti, None, Answer::no_secret()) };
+        let named = (set.jti, set.kid);
+        let Some(headers) = headers else { return done(job, named, None, Answer::no_secret()) };
         let stream = Arc::clone(&job.stream);
         let outbound = Outbound {
             method: Method::POST,
@@ -185,9 +188,9 @@ impl Push {
             Ok(got) => {
                 let wall_ms = self.parts.clock.wall_ms();
                 let answer = Answer::of_http(got.status, &got.headers, &got.body, wall_ms);
-                done(job, set.jti, Some(got.status), answer)
+                done(job, named, Some(got.status), answer)
             }
-            Err(error) => done(job, set.jti, None, Answer::of_egress(&error)),
+            Err(error) => done(job, named, None, Answer::of_egress(&error)),
         }
     }
 
@@ -197,6 +200,11 @@ impl Push {
         let job = &posted.job;
         let (landing, class) = match &posted.answer {
             Answer::Taken => (Landing::OverWell, None),
+            // Its key was revoked while it was on its way: that is what was refused. It goes again, signed anew.
+            Answer::Failed { .. } if self.parts.signer.is_revoked(&queue.tenant, &posted.kid) => {
+                let again = Landing::Retry { tries: job.tries, due_ms: now_ms, floor_ms: now_ms };
+                (again, Some(Class::Transient))
+            }
             Answer::Failed { class, retry_after_ms, .. } => {
                 (self.after(queue, job, *class, now_ms, *retry_after_ms), Some(*class))
             }

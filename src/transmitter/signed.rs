@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::hub::effect::Item;
-use crate::jose::alg::Alg;
 use crate::stream::dialect::Dialect;
 use crate::tenant::TenantId;
 
-/// What makes two SETs the same: cause, audience, algorithm, dialect (DESIGN 5).
+/// What makes two SETs the same: cause, audience, key (DESIGN 5). The key is in it so that what a revoked or old one signed is
+/// signed anew by itself.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     /// Whose.
@@ -22,8 +22,8 @@ pub struct Key {
     pub item: Item,
     /// For whom, as `Stream::aud_json`.
     pub aud_json: Arc<str>,
-    /// Signed with what.
-    pub alg: Alg,
+    /// Signed with which key.
+    pub kid: Arc<str>,
     /// How it deviates from SSF 1.0.
     pub dialect: Dialect,
 }
@@ -63,6 +63,13 @@ impl Cache {
         slot
     }
 
+    /// Forgets the place of this SET; whether there was a SET in it.
+    pub fn forget(&self, key: &Key) -> bool {
+        let mut g = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = g.young.remove(key).or_else(|| g.old.remove(key));
+        slot.is_some_and(|slot| slot.initialized())
+    }
+
     /// How many places there are.
     pub fn len(&self) -> usize {
         let g = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +93,7 @@ mod tests {
             tenant: TenantId::default_tenant(),
             item,
             aud_json: "[]".into(),
-            alg: Alg::ES256,
+            kid: "k".into(),
             dialect: Dialect::Ssf,
         }
     }
@@ -101,5 +108,6 @@ mod tests {
             assert!(cache.len() <= 10);
         }
         assert_eq!(cache.slot(key(1)).get(), None, "forgotten");
+        assert!(cache.forget(&key(0)) && !cache.forget(&key(0)) && !cache.forget(&key(1)));
     }
 }

@@ -1,7 +1,8 @@
 //! Signing, lazily and on a bounded pool: one signature per cause, audience and algorithm (DESIGN 4, 5).
 //!
 //! Push tasks and polls call it. RSA takes most of a millisecond, so it never runs on a thread that serves;
-//! no more signatures are made at once than there are permits. Never holds a lock across an await.
+//! no more signatures are made at once than there are permits. What a revoked key signed is never handed out again: it is
+//! signed anew, under the same `jti`. Never holds a lock across an await.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use super::dress::dress;
 use super::issue::{Issuer, jti};
 use super::signed::{Cache, Key};
 use crate::hub::effect::{Claims, Item};
-use crate::jose::sign::sign_compact;
+use crate::jose::alg::Alg;
+use crate::jose::sign::{SigningKey, sign_compact};
 use crate::keys::vault::Keys;
 use crate::outbox::names::Name;
 use crate::set::claims_out::{NotJson, Outgoing};
@@ -49,6 +51,8 @@ pub struct SignedSet {
     pub jti: String,
     /// The compact JWS.
     pub compact: Arc<str>,
+    /// The key that signed it.
+    pub kid: Arc<str>,
 }
 
 /// The signing pool with its cache.
@@ -85,15 +89,44 @@ impl Signer {
         let aud_json: Arc<str> = stream.aud_json().into();
         let name = self.issuer.name(tenant, item, &aud_json);
         let jti = jti(&name);
-        let slot = self.cache.slot(Key {
-            tenant: tenant.clone(),
-            item,
-            aud_json,
-            alg: stream.alg,
-            dialect: stream.dialect,
-        });
-        let compact = slot.get_or_try_init(|| self.sign(tenant, &jti, claims, stream)).await?;
-        Ok(SignedSet { name, compact: Arc::clone(compact), jti })
+        let key = self.key(tenant, stream.alg).await?;
+        let kid: Arc<str> = key.kid().into();
+        let (tenant_id, dialect) = (tenant.clone(), stream.dialect);
+        let slot = self.cache.slot(Key { tenant: tenant_id, item, aud_json, kid: Arc::clone(&kid), dialect });
+        let compact = slot.get_or_try_init(|| self.sign(tenant, &jti, claims, stream, key)).await?;
+        Ok(SignedSet { name, compact: Arc::clone(compact), jti, kid })
+    }
+
+    /// Whether a key of the tenant was revoked: who refuses what it signed refuses the key, not the SET.
+    pub fn is_revoked(&self, tenant: &TenantId, kid: &str) -> bool {
+        self.keys.tenant(tenant).is_ok_and(|keys| keys.is_revoked(kid))
+    }
+
+    /// Whether this SET was handed out under a key that was revoked since. Once for each such key: a refusal of what is signed
+    /// anew counts.
+    pub fn was_revoked(&self, tenant: &TenantId, item: Item, stream: &Stream) -> bool {
+        let aud_json: Arc<str> = stream.aud_json().into();
+        let Ok(keys) = self.keys.tenant(tenant) else { return false };
+        let handed_out = |kid: String| {
+            self.cache.forget(&Key {
+                tenant: tenant.clone(),
+                item,
+                aud_json: aud_json.clone(),
+                kid: kid.into(),
+                dialect: stream.dialect,
+            })
+        };
+        keys.revoked(stream.alg).into_iter().map(handed_out).filter(|was| *was).count() > 0
+    }
+
+    /// The key that signs now. Reading or making one is work for the pool.
+    async fn key(&self, tenant: &TenantId, alg: Alg) -> Result<Arc<SigningKey>, Error> {
+        if let Some(key) = self.keys.ready(tenant, alg) {
+            return Ok(key);
+        }
+        let (keys, tenant) = (Arc::clone(&self.keys), tenant.clone());
+        let finding = move || keys.tenant(&tenant)?.signing(alg);
+        Ok(tokio::task::spawn_blocking(finding).await.map_err(|_| Error::Stopped)??)
     }
 
     async fn sign(
@@ -102,16 +135,15 @@ impl Signer {
         jti: &str,
         claims: &Arc<Claims>,
         stream: &Stream,
+        key: Arc<SigningKey>,
     ) -> Result<Arc<str>, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Stopped)?;
-        let (keys, tenant, claims, alg) =
-            (Arc::clone(&self.keys), tenant.clone(), Arc::clone(claims), stream.alg);
-        let (iss, aud, dialect) = (self.issuer.iss(&tenant), sorted(&stream.aud), stream.dialect);
+        let claims = Arc::clone(claims);
+        let (iss, aud, dialect) = (self.issuer.iss(tenant), sorted(&stream.aud), stream.dialect);
         let payload_of = Payload { iss, jti: jti.into(), aud, dialect };
         let signing = move || -> Result<Arc<str>, Error> {
             // The permit lies in the closure: a caller that gives up does not let one more in.
             let _permit = permit;
-            let key = keys.tenant(&tenant)?.signing(alg)?;
             Ok(sign_compact(&key, TYP, &payload_of.bytes(&claims)?)?.into())
         };
         let compact = tokio::task::spawn_blocking(signing).await.map_err(|_| Error::Stopped)??;

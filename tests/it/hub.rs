@@ -40,10 +40,12 @@ impl Setup {
 /// The configuration file of a hub under test.
 pub fn toml(dir: &Path, public: u16, admin: u16, more: &str) -> String {
     let data = dir.join("data");
+    // What stands before the first table belongs to the top.
+    let (top, more) = more.split_at(more.find('[').unwrap_or(more.len()));
     let small = if more.contains("[journal]") { "" } else { "[journal]\nsegment_bytes = 4194304\n" };
     let egress = if more.contains("[egress]") { "" } else { "[egress]\nallow_cidrs = [\"127.0.0.0/8\"]\n" };
     format!(
-        "data_dir = {data:?}\n[public]\nlisten = \"127.0.0.1:{public}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+        "data_dir = {data:?}\n{top}\n[public]\nlisten = \"127.0.0.1:{public}\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
          {egress}{small}{more}\n"
     )
 }

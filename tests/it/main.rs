@@ -6,13 +6,16 @@ mod authorization;
 mod bad_input;
 mod delivery;
 mod hub;
+mod keys;
 mod kill;
 mod lineage;
 #[path = "../parts/mod.rs"]
 mod parts;
 mod peers;
+mod pki;
 mod power;
 mod real;
 mod receiver_table;
 mod tenants;
+mod tls;
 mod transmitter;

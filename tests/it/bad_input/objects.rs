@@ -157,7 +157,7 @@ async fn streams_clients_and_points() {
         stream("an empty audience", with(&push, "aud", json!([""])), 400),
         stream("no events", with(&push, "events_requested", json!([])), 400),
         stream("an empty event", with(&push, "events_requested", json!([""])), 400),
-        stream("signed with EdDSA", with(&push, "alg", json!("EdDSA")), 400),
+        stream("signed with HS256", with(&push, "alg", json!("HS256")), 400),
         stream("signed with none", with(&push, "alg", json!("none")), 400),
         stream("another method", with(&push, "method", json!("smtp")), 400),
         stream("push to nowhere", with(&push, "endpoint_url", Value::Null), 400),
