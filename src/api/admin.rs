@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Api;
+use super::{Api, emit};
 use super::facts::Receipt;
 use super::objects;
+use super::operator::{acting, reading};
 use super::problem::Problem;
 use super::unread;
-use crate::auth;
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::entry::{Act, Named};
@@ -40,6 +40,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/why/{id}", get(why))
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
+        .route("/admin/v1/t/{tenant}/emit", post(emit::emit))
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
@@ -48,17 +49,6 @@ pub fn routes(api: Arc<Api>) -> Router {
             get(objects::read).put(objects::put).delete(objects::remove),
         )
         .with_state(api)
-}
-
-/// The operator behind a bearer: his name in the journal.
-pub(super) fn operator(api: &Api, headers: &HeaderMap) -> Result<String, Problem> {
-    let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized("Bearer"))?;
-    let hash = crate::keys::hash_secret(bearer);
-    let view = api.views.of(&TenantId::hub());
-    match view.and_then(|view| view.operators.get(&hash).cloned()) {
-        Some(operator) => Ok(operator.id.clone()),
-        None => Err(Problem::unauthorized("Bearer error=\"invalid_token\"")),
-    }
 }
 
 fn tenant_of(name: &str) -> Result<TenantId, Problem> {
@@ -87,7 +77,7 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
 }
 
 async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let kafka = (api.kafka)();
     let seen = api.hub.look(move |spine| {
         let tenants: serde_json::Map<String, Value> = spine
@@ -122,12 +112,12 @@ async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<
 }
 
 async fn base(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    acting(&api, &headers)?;
     Ok(Json(json!({ "base": api.hub.base().await? })))
 }
 
 async fn accept_clock(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = acting(&api, &headers)?;
     Ok(Json(json!({ "id": api.hub.accept_clock(&by).await?.to_string() })))
 }
 
@@ -141,7 +131,7 @@ async fn operations(
     Query(query): Query<Last>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
     Ok(Json(json!(events)))
 }
@@ -151,7 +141,7 @@ async fn why(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     if let Some((tenant, code)) = id.rsplit_once(':')
         && TenantId::parse(tenant).is_ok()
         && let Some(reason) = Ruling::text_of(code)
@@ -194,7 +184,7 @@ async fn lift(
 
 async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Json<Receipt>, Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(api, &parts.headers)?;
+    let by = acting(api, &parts.headers)?;
     let tenant = tenant_of(tenant)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let asked: ActRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -243,7 +233,7 @@ async fn dead_letters(
     Path(tenant): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = tenant_of(&tenant)?;
     let found = api.hub.look(move |spine| {
         let state = spine.state(&tenant)?;
@@ -269,7 +259,7 @@ async fn attempts(
     Path((tenant, stream_id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = tenant_of(&tenant)?;
     let no = api.views.of(&tenant).and_then(|v| v.streams.get(&stream_id).map(|(no, _)| *no));
     let no = no.ok_or_else(Problem::not_found)?;

@@ -5,12 +5,14 @@
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
-//! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`admin`], [`objects`] (with `secret`), [`emit`]: what operators call; [`operator`]: who may
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
+pub mod emit;
 pub mod facts;
 pub mod objects;
+pub mod operator;
 pub mod problem;
 pub mod public;
 pub mod push_error;
@@ -60,6 +62,8 @@ pub struct Api {
     pub poll: Poll,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// Names of what goes out.
+    pub issuer: crate::transmitter::issue::Issuer,
     /// Our keys.
     pub keys: Arc<Keys>,
     /// Rates of clients.

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::admin::operator;
+use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::secret::Secret;
 use super::unread;
@@ -60,7 +60,7 @@ pub async fn list(
     Path((tenant, collection)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let found = api
         .hub
@@ -78,7 +78,7 @@ pub async fn read(
     Path((tenant, collection, id)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let found = api.hub.look(move |spine| Some(shown(spine.state(&tenant)?.object(kind, &id)?))).await?;
     found.map(Json).ok_or_else(Problem::not_found)
@@ -91,7 +91,7 @@ pub async fn put(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(&api, &parts.headers)?;
+    let by = admin(&api, &parts.headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let Value::Object(mut given) = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?
@@ -211,7 +211,7 @@ pub async fn remove(
     Path((tenant, collection, id)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = admin(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let _editing = api.editing.lock().await;
     let secret = Secret::gone(&api, &tenant, kind, &id).await?;

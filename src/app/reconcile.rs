@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::clock::{Chance, random_secret};
 use crate::config::FileObject;
-use crate::hub::object::{Object, ObjectKind, Operator, Tenant};
+use crate::hub::object::{Object, ObjectKind, Operator, Role, Tenant};
 use crate::hub::sequencer::Hub;
 use crate::keys::Keys;
 use crate::tenant::TenantId;
@@ -36,7 +36,8 @@ pub async fn found(hub: &Hub, dir: &Path, chance: &dyn Chance) -> anyhow::Result
     // Journaled first: a crash in between leaves no file, and the next start makes another one. The other way round it
     // would leave a file that opens nothing.
     let credential = random_secret(chance);
-    let operator = Operator { id: "admin".into(), bearer_sha256: crate::keys::hash_secret(&credential) };
+    let bearer_sha256 = crate::keys::hash_secret(&credential);
+    let operator = Operator { id: "admin".into(), bearer_sha256, role: Role::Admin };
     hub.put(&TenantId::hub(), Object::Operator(operator), "hub").await?;
     crate::keys::write_private(&path, credential.as_bytes())
         .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;

@@ -152,7 +152,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let transmitting = super::convert::transmitter(&config);
     let issuer = Issuer::new(journal_id.0, &config.public_url);
     let signer = Arc::new(Signer::new(
-        issuer,
+        issuer.clone(),
         keys.clone(),
         transmitting.sign_parallel(),
         transmitting.signed_cache_max,
@@ -205,6 +205,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             shutdown: stopping.clone(),
         }),
         gate,
+        issuer,
         keys: keys.clone(),
         rate: Rate::new(PRINCIPALS_MAX),
         clock: clock.clone(),

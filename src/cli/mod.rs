@@ -15,6 +15,7 @@ pub mod check_config;
 pub mod clock;
 pub mod dead_letters;
 pub mod demo;
+pub mod emit;
 pub mod failure;
 pub mod journal;
 pub mod kill;
@@ -76,6 +77,8 @@ pub enum Command {
     Kill(kill::Args),
     /// Take a kill back: tokens from before stay dead, new ones pass.
     Lift(kill::Args),
+    /// Say something to the streams that want it; it stops nobody.
+    Emit(emit::Args),
     /// Make or change an object from a file (JSON or TOML; `-` is standard input).
     Put(put::Args),
     /// List the objects of a kind.
@@ -147,6 +150,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Why(args) => why::run(&config, &args, printer),
         Command::Kill(args) => kill::run(&config, "kill", &args, printer),
         Command::Lift(args) => kill::run(&config, "lift", &args, printer),
+        Command::Emit(args) => emit::run(&config, &args, printer),
         Command::Put(args) => put::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
@@ -191,6 +195,7 @@ mod tests {
             "why default:42",
             "kill run r-1 --iss https://i.example --reason test",
             "lift agent a-1 --reason done --tenant acme",
+            "emit session-revoked --subject format=email email=a@b.example --reason-admin test --tenant acme",
             "put upstreams - --tenant acme",
             "put client c.json --new-bearer --bearer-file c.bearer",
             "list token-issuer",
@@ -209,6 +214,7 @@ mod tests {
             "kill run r-1",
             "kill run --reason x",
             "kill run r-1 --reason x --tenant A",
+            "emit session-revoked",
             "put robots x.json",
             "put upstreams",
             "put clients c.json --bearer-file x",

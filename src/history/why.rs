@@ -72,6 +72,8 @@ fn show(id: &EntryId, entry: &Entry) -> Result<Value, String> {
         Body::Keys(keys) => shown["keys"] = json!({ "upstream": keys.upstream }),
         Body::Outcomes(outcomes) => shown["outcomes"] = json!(outcomes),
         Body::ClockAccepted { by } => shown["by"] = json!(by),
+        Body::Emit(emit) => shown["emit"] = json!(emit),
+        Body::Restored(from) => shown["restored"] = json!(from),
         Body::Tick => {}
     }
     Ok(shown)

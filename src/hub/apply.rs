@@ -3,6 +3,7 @@
 //! No clock, chance, I/O, key, float or hash-map order; bounds are counts (DESIGN 2). Due timers fire first,
 //! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
 
+mod emit;
 mod owe;
 mod remember;
 mod timers;
@@ -66,7 +67,8 @@ impl State {
             Body::Keys(keys) => {
                 self.evidence.insert(keys.upstream.clone(), names::hash(&[keys.jwks.as_bytes()]));
             }
-            Body::ClockAccepted { .. } => {}
+            Body::Emit(emit) => self.emit(entry, emit, &mut fx),
+            Body::ClockAccepted { .. } | Body::Restored(_) => {}
         }
         self.meta_mut(|m| {
             m.seq = entry.seq;

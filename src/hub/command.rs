@@ -4,6 +4,7 @@
 
 use tokio::sync::oneshot;
 
+use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
@@ -130,6 +131,8 @@ pub enum Command {
     Set(TenantId, Box<SetDraft>, Answer<SetAnswer>),
     /// Accept a fact.
     Fact(TenantId, Box<FactInput>, Answer<Done>),
+    /// Say something.
+    Emit(TenantId, Box<EmitDraft>, Answer<Emitted>),
     /// Kill (`true`) or lift (`false`).
     Act {
         /// Whose.
@@ -161,6 +164,7 @@ impl Command {
         match self {
             Self::Set(t, ..)
             | Self::Fact(t, ..)
+            | Self::Emit(t, ..)
             | Self::Put(t, ..)
             | Self::Remove(t, ..)
             | Self::Keys(t, ..) => t.clone(),
@@ -179,6 +183,7 @@ impl Command {
         match self {
             Self::Set(_, set, _) => 600 + 2 * set.compact.len(),
             Self::Keys(_, keys, _) => 200 + keys.jwks.len(),
+            Self::Emit(_, emit, _) => 600 + emit.sub_id.get().len() + emit.event.get().len(),
             _ => 1000,
         }
     }

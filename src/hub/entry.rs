@@ -8,7 +8,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::emit::Emit;
 use super::object::{Object, ObjectKind};
+use super::restored::Restored;
 use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
@@ -289,6 +291,10 @@ pub enum Body {
         /// Who.
         by: String,
     },
+    /// An operator said something himself.
+    Emit(Emit),
+    /// The journal goes on from a backup of another one.
+    Restored(Restored),
 }
 
 /// A payload cannot be read.
@@ -352,6 +358,8 @@ impl Body {
             Self::Outcomes(_) => 9,
             Self::Tick => 10,
             Self::ClockAccepted { .. } => 11,
+            Self::Emit(_) => 15,
+            Self::Restored(_) => 17,
         }
     }
 
@@ -369,6 +377,8 @@ impl Body {
             Self::Outcomes(_) => "outcomes",
             Self::Tick => "tick",
             Self::ClockAccepted { .. } => "clock_accepted",
+            Self::Emit(_) => "emit",
+            Self::Restored(_) => "restored",
         }
     }
 
@@ -390,6 +400,8 @@ impl Body {
             Self::Outcomes(b) => serde_json::to_vec(b),
             Self::Tick => Ok(Vec::new()),
             Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),
+            Self::Emit(b) => serde_json::to_vec(b),
+            Self::Restored(b) => serde_json::to_vec(b),
         }
     }
 
@@ -417,6 +429,8 @@ impl Body {
             9 => Self::Outcomes(serde_json::from_slice(bytes).map_err(bad)?),
             10 => Self::Tick,
             11 => Self::ClockAccepted { by: serde_json::from_slice::<By>(bytes).map_err(bad)?.by },
+            15 => Self::Emit(serde_json::from_slice(bytes).map_err(bad)?),
+            17 => Self::Restored(serde_json::from_slice(bytes).map_err(bad)?),
             _ => return Err(Error::Unknown { kind, version }),
         })
     }

@@ -5,6 +5,7 @@
 //!
 //! - [`object`]: what operators configure
 //! - [`entry`]: what the journal holds
+//! - [`emit`], [`restored`]: what an operator says himself; where a restored journal comes from
 //! - [`command`]: what the sequencer is asked, and its answers
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
@@ -19,6 +20,7 @@ pub mod base;
 pub mod command;
 pub mod decide;
 pub mod effect;
+pub mod emit;
 pub mod entry;
 mod late;
 pub mod metrics;
@@ -27,6 +29,7 @@ pub mod names;
 pub mod object;
 #[cfg(test)]
 mod sample;
+pub mod restored;
 pub mod sequencer;
 mod spans;
 pub mod spine;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
+use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
 use super::spine::{Fatal, Spine};
@@ -231,6 +232,11 @@ impl Hub {
     ) -> Result<Done, Refused> {
         let input = Box::new(FactInput { client: client.to_string(), fact, hashes, idempotency_key });
         self.ask(|answer| Command::Fact(tenant.clone(), input, answer)).await
+    }
+
+    /// Says something; answers when it is durable.
+    pub async fn emit(&self, tenant: &TenantId, draft: EmitDraft) -> Result<Emitted, Refused> {
+        self.ask(|answer| Command::Emit(tenant.clone(), Box::new(draft), answer)).await
     }
 
     /// Kills (`true`) or lifts (`false`); answers when it is durable.

@@ -4,6 +4,7 @@
 //! simulation calls it directly. No answer and no effect leaves before the flush. An error in the
 //! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
 
+mod emit;
 mod intake;
 mod objects;
 mod rows;
@@ -248,6 +249,7 @@ impl Spine {
         match command {
             Command::Set(tenant, draft, answer) => self.set(tenant, *draft, answer),
             Command::Fact(tenant, input, answer) => self.fact(tenant, *input, answer),
+            Command::Emit(tenant, draft, answer) => self.emit(tenant, *draft, answer),
             Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),

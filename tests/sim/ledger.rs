@@ -106,7 +106,15 @@ impl Account {
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
-            Body::ClockAccepted { .. } => {}
+            Body::ClockAccepted { .. } | Body::Restored(_) => {}
+            Body::Emit(emit) => {
+                let (sub_id, event) = (emit.sub_id.get().into(), emit.event.get().into());
+                let said = Said { uri: emit.uri.clone(), sub_id, event, txn: emit.txn.clone() };
+                match emit.stream {
+                    None => self.owe(Item { seq, index: 0 }, said, false),
+                    Some(no) => self.owe_one(Item { seq, index: 0 }, said, no.0),
+                }
+            }
         }
         Ok(())
     }
@@ -141,6 +149,14 @@ impl Account {
             self.streams.iter().filter(|(_, s)| wants(s)).map(|(no, s)| (*no, s.clone())).collect();
         self.owed.extend(wanting.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, wanting);
+        self.said.insert(item, said);
+    }
+
+    fn owe_one(&mut self, item: Item, said: Said, no: u32) {
+        let one = self.streams.get(&no).filter(|s| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri));
+        let one: Vec<_> = one.map(|s| (no, s.clone())).into_iter().collect();
+        self.owed.extend(one.iter().map(|(no, _)| (*no, item)));
+        self.matched.insert(item, one);
         self.said.insert(item, said);
     }
 

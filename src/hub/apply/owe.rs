@@ -24,6 +24,29 @@ impl State {
             .filter(|(_, s)| s.wants(uri) && (!derived || s.derived))
             .map(|(no, _)| *no)
             .collect();
+        self.owe_to(item, wanting, claims, fx);
+    }
+
+    /// Owes claims to one stream, if it is still there and wants them.
+    pub(super) fn owe_one(
+        &mut self,
+        item: Item,
+        no: StreamNo,
+        uri: &str,
+        claims: impl FnOnce() -> Claims,
+        fx: &mut Vec<Effect>,
+    ) {
+        let wants = self.streams.get(&no).is_some_and(|stream| stream.wants(uri));
+        self.owe_to(item, wants.then_some(no).into_iter().collect(), claims, fx);
+    }
+
+    fn owe_to(
+        &mut self,
+        item: Item,
+        wanting: Vec<StreamNo>,
+        claims: impl FnOnce() -> Claims,
+        fx: &mut Vec<Effect>,
+    ) {
         if wanting.is_empty() {
             return;
         }

@@ -3,7 +3,8 @@
 use super::{Fatal, Spine};
 use crate::hub::command::{Answer, Refused};
 use crate::hub::entry::Body;
-use crate::hub::object::{Object, ObjectKind};
+use crate::hub::object::{Object, ObjectKind, Role};
+use crate::hub::state::State;
 use crate::tenant::{EntryId, TenantId};
 
 impl Spine {
@@ -39,6 +40,9 @@ impl Spine {
                     |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
                 );
                 if other { taken("iss") } else { Ok(()) }
+            }
+            Object::Operator(o) if o.role != Role::Admin && is_last_admin(state, &o.id) => {
+                Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
             }
             Object::Client(_) | Object::Operator(_) | Object::Point(_) => {
                 let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
@@ -77,8 +81,8 @@ impl Spine {
         }
         match kind {
             ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
-            ObjectKind::Operator if state.objects().filter(|o| o.object.kind() == kind).count() == 1 => {
-                Err(Refused::Unfit("this is the last operator: nobody could make another one".into()))
+            ObjectKind::Operator if is_last_admin(state, id) => {
+                Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
             }
             ObjectKind::Client if state.streams().values().any(|s| s.client == id) => {
                 Err(Refused::Unfit("a stream belongs to this client".into()))
@@ -86,4 +90,13 @@ impl Spine {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether this operator is an admin, and no other one is.
+fn is_last_admin(state: &State, id: &str) -> bool {
+    let admins = state.objects().filter_map(|stored| match &stored.object {
+        Object::Operator(o) if o.role == Role::Admin => Some(o.id.as_str()),
+        _ => None,
+    });
+    admins.eq([id])
 }
