@@ -35,6 +35,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(metrics))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/base", post(base))
+        .route("/admin/v1/backup", post(backup))
         .route("/admin/v1/clock/accept", post(accept_clock))
         .route("/admin/v1/operations", get(operations))
         .route("/admin/v1/why/{id}", get(why))
@@ -114,6 +115,23 @@ async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<
 async fn base(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
     acting(&api, &headers)?;
     Ok(Json(json!({ "base": api.hub.base().await? })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupRequest {
+    dir: std::path::PathBuf,
+}
+
+/// A backup holds the keys: for admins.
+async fn backup(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Value>, Problem> {
+    let (parts, body) = request.into_parts();
+    let by = super::operator::admin(&api, &parts.headers)?;
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let asked: BackupRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    tracing::warn!(by, dir = %asked.dir.display(), "a backup is written");
+    let written = (api.backup)(asked.dir).await?;
+    Ok(Json(written))
 }
 
 async fn accept_clock(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {

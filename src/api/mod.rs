@@ -5,10 +5,11 @@
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
-//! - [`admin`], [`objects`] (with `secret`), [`emit`]: what operators call; [`operator`]: who may
+//! - [`admin`], [`objects`] (with `secret`, `diff`), [`emit`]: what operators call; [`operator`]: who may
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
+mod diff;
 pub mod emit;
 pub mod facts;
 pub mod objects;
@@ -21,6 +22,8 @@ pub mod serve;
 pub mod unread;
 
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use crate::auth;
 use crate::gate::judge::Gate;
@@ -49,6 +52,9 @@ pub struct Sizes {
     /// How long a whole body may take.
     pub timeout: std::time::Duration,
 }
+
+/// Writes a backup of the whole hub into a directory, and says what is in it.
+pub type Backup = Arc<dyn Fn(std::path::PathBuf) -> BoxFuture<'static, Result<serde_json::Value, Problem>> + Send + Sync>;
 
 /// What the handlers need.
 pub struct Api {
@@ -85,7 +91,9 @@ pub struct Api {
     /// Whether the hub is ready and not shutting down.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
     /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
-    pub editing: tokio::sync::Mutex<()>,
+    pub editing: Arc<tokio::sync::Mutex<()>>,
+    /// Writes a backup into a directory.
+    pub backup: Backup,
     /// How Kafka out fares, for the status.
     pub kafka: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Sizes.

@@ -42,6 +42,11 @@ impl Secret {
         }
         given.remove("authorization_secret");
         match given.remove("authorization_header") {
+            // The same again changes nothing.
+            Some(Value::String(value)) if secret.is_in_use(api, tenant, &value) => {
+                given.insert("authorization_secret".into(), secret.old.clone().into());
+                secret.stays = true;
+            }
             Some(Value::String(value))
                 if !value.is_empty() && http::HeaderValue::from_str(&value).is_ok() =>
             {
@@ -63,6 +68,12 @@ impl Secret {
             }
         }
         Ok(secret)
+    }
+
+    /// Whether this value is what the file in use holds.
+    fn is_in_use(&self, api: &Api, tenant: &TenantId, value: &str) -> bool {
+        let old = self.old.as_deref().and_then(|old| api.keys.secret(tenant, old).ok().flatten());
+        old.as_deref() == Some(value)
     }
 
     /// The secret of an object that is taken away.

@@ -8,14 +8,19 @@
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
 //! - [`offline`]: `journal verify`, `store rebuild`
+//! - [`backup`], [`restore`] (with [`manifest`]): a whole copy, and back under a new journal id; [`origins`]: the journals before
 //! - [`serve`], [`running`]: start; run and stop
 
+pub mod backup;
 pub mod convert;
 #[cfg(feature = "kafka")]
 pub mod health;
+pub mod manifest;
 pub mod offline;
+pub mod origins;
 pub mod projections;
 pub mod reconcile;
+pub mod restore;
 pub mod running;
 pub mod schedule;
 pub mod seal;
@@ -25,4 +30,5 @@ pub mod tasks;
 pub mod wiring;
 
 pub use offline::{rebuild_store, verify};
+pub use restore::restore as restore_backup;
 pub use tasks::Tasks;

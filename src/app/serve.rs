@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::backup::Backups;
 use super::running::Running;
 use super::seal::AuditSeal;
 use super::store::{Opened, Places, base_writer, open_store};
@@ -65,6 +66,11 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let began = Stopwatch::start();
     let Runtime { clock, chance } = runtime;
     let places = Places::under(&config.data_dir);
+    anyhow::ensure!(
+        !super::restore::is_unfinished(&places.root),
+        "a restore into {} was interrupted: empty the directory and restore again",
+        places.root.display()
+    );
     crate::keys::private_dir(&places.root)
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
     // The lock comes first: a second hub on this directory must not make keys beside the first one's.
@@ -143,7 +149,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     };
 
     let credential = reconcile::found(&hub, &places.root, &*chance).await?;
-    let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec()).await?;
+    let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec(), config.source()).await?;
     if changed > 0 {
         tracing::info!(changed, "objects of the configuration file that are new or changed are journaled");
     }
@@ -191,6 +197,15 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         own_issuer_prefix: format!("{}/t/", config.public_url),
         max_bytes: config.limits.set_bytes,
     };
+    let editing = Arc::new(tokio::sync::Mutex::new(()));
+    let backups = Arc::new(Backups {
+        hub: hub.clone(),
+        places: places.clone(),
+        seal: seal.clone(),
+        clock: clock.clone(),
+        editing: editing.clone(),
+        one: tokio::sync::Mutex::new(()),
+    });
     let api = Arc::new(Api {
         hub: hub.clone(),
         views,
@@ -214,9 +229,10 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         page,
         outbox,
         egress,
-        history: Arc::new(Journaled::new(places.journal.clone())),
+        history: Arc::new(Journaled::new(super::origins::journals(&places))),
         ready: ready.clone(),
-        editing: tokio::sync::Mutex::new(()),
+        editing,
+        backup: Arc::new(move |dir| Box::pin(backups.clone().write(dir))),
         kafka: kafka_told,
         sizes: api::Sizes {
             set: config.limits.set_bytes,

@@ -3,13 +3,15 @@
 //! Stands beside the flow: `serve` and `demo` start a hub; `check-config`, `journal verify` and `store
 //! rebuild` work on files; everything else asks the running hub's admin API on this machine, with the
 //! credential in the data directory. Answers go to standard output, everything else to standard error. Exit
-//! status: 0 done, 1 refused or failed, 2 wrong usage or configuration. One file per command, each thin.
+//! status: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 a dry run found a difference. One file per command, each thin.
 //!
 //! - [`admin_client`]: one call to the admin API
 //! - [`print`]: answers as tables for people, or JSON
 //! - [`failure`]: what ends a command early
 
 pub mod admin_client;
+pub mod apply;
+pub mod backup;
 pub mod base;
 pub mod check_config;
 pub mod clock;
@@ -23,6 +25,7 @@ pub mod list;
 pub mod print;
 pub mod put;
 pub mod remove;
+pub mod restore;
 pub mod serve;
 pub mod status;
 pub mod store;
@@ -68,6 +71,10 @@ pub enum Command {
     Journal(journal::Command),
     /// Write a base now.
     Base,
+    /// Copy the running hub into a new directory: journal, base and keys, signed.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, under a new journal id; the hub must not be running.
+    Restore(restore::Args),
     /// Look after the mirror of the state.
     #[command(subcommand)]
     Store(store::Command),
@@ -81,6 +88,8 @@ pub enum Command {
     Emit(emit::Args),
     /// Make or change an object from a file (JSON or TOML; `-` is standard input).
     Put(put::Args),
+    /// Apply objects from files, and print what differs.
+    Apply(apply::Args),
     /// List the objects of a kind.
     List(list::Args),
     /// Take an object away.
@@ -146,12 +155,15 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::CheckConfig => Ok(()),
         Command::Journal(command) => journal::run(config, command, printer),
         Command::Base => base::run(&config, printer),
+        Command::Backup(args) => backup::run(&config, &args, printer),
+        Command::Restore(args) => restore::run(config, args, printer),
         Command::Store(command) => store::run(config, command, printer),
         Command::Why(args) => why::run(&config, &args, printer),
         Command::Kill(args) => kill::run(&config, "kill", &args, printer),
         Command::Lift(args) => kill::run(&config, "lift", &args, printer),
         Command::Emit(args) => emit::run(&config, &args, printer),
         Command::Put(args) => put::run(&config, &args, printer),
+        Command::Apply(args) => apply::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
@@ -191,6 +203,8 @@ mod tests {
             "check-config --json",
             "journal verify --data-dir d",
             "base",
+            "backup d",
+            "restore d --data-dir e --audit-kid k",
             "store rebuild",
             "why default:42",
             "kill run r-1 --iss https://i.example --reason test",
@@ -198,6 +212,8 @@ mod tests {
             "emit session-revoked --subject format=email email=a@b.example --reason-admin test --tenant acme",
             "put upstreams - --tenant acme",
             "put client c.json --new-bearer --bearer-file c.bearer",
+            "apply -f d --dry-run",
+            "apply -f a.toml -f b.json --prune --set team-a",
             "list token-issuer",
             "remove points nginx",
             "dead-letters list --tenant acme",
@@ -218,9 +234,13 @@ mod tests {
             "put robots x.json",
             "put upstreams",
             "put clients c.json --bearer-file x",
+            "apply",
+            "apply -f d --set a:b",
             "remove points ../x",
             "why ../../x",
             "journal",
+            "backup",
+            "restore",
             "dead-letters redrive",
         ];
         for line in bad {

@@ -1,4 +1,4 @@
-//! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants.
+//! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants, operators.
 //!
 //! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Bearers
 //! become hashes here; what a push stream sends goes beside the object, for `keys/`.
@@ -12,8 +12,9 @@ use crate::keys::{authorization_id, hash_secret};
 use crate::tenant::TenantId;
 
 /// The lists of the file, in the order in which their objects are journaled.
-pub const LISTS: [(&str, ObjectKind); 6] = [
+pub const LISTS: [(&str, ObjectKind); 7] = [
     ("tenant", ObjectKind::Tenant),
+    ("operator", ObjectKind::Operator),
     ("client", ObjectKind::Client),
     ("upstream", ObjectKind::Upstream),
     ("token_issuer", ObjectKind::TokenIssuer),
@@ -24,7 +25,7 @@ pub const LISTS: [(&str, ObjectKind); 6] = [
 /// An object of the file.
 #[derive(Clone, PartialEq)]
 pub struct FileObject {
-    /// Whose it is; `_hub` for tenants.
+    /// Whose it is; `_hub` for tenants and operators.
     pub tenant: TenantId,
     /// The object.
     pub object: Object,
@@ -76,7 +77,7 @@ fn object(
 ) -> Option<Placed> {
     let before = faults.len();
     let tenant = match (kind, members.remove("tenant")) {
-        (ObjectKind::Tenant, _) => TenantId::hub(),
+        (ObjectKind::Tenant | ObjectKind::Operator, _) => TenantId::hub(),
         (_, Some(Value::String(id))) => TenantId::parse(&id).ok()?,
         _ => TenantId::default_tenant(),
     };
@@ -132,7 +133,7 @@ fn bearer(
         },
         None if faults.len() == before
             && !members.contains_key("bearer")
-            && matches!(kind, ObjectKind::Client | ObjectKind::Point) =>
+            && matches!(kind, ObjectKind::Client | ObjectKind::Point | ObjectKind::Operator) =>
         {
             faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
         }
@@ -172,7 +173,8 @@ mod tests {
     use crate::config::layer::Layer;
     use crate::config::schema::TEXT;
 
-    const VARIABLES: [(&str, &str); 5] = [
+    const VARIABLES: [(&str, &str); 6] = [
+        ("NIGHT_SHIFT_BEARER", "nightshift-0123456789"),
         ("KAFKA_PASSWORD", "hunter2hunter2hunter2"),
         ("ACME_KEYCLOAK_BEARER", "keycloak-0123456789"),
         ("ACME_PLATFORM_BEARER", "platform-0123456789"),
@@ -200,6 +202,7 @@ mod tests {
             names,
             [
                 ("_hub", "tenants", "acme"),
+                ("_hub", "operators", "night-shift"),
                 ("acme", "clients", "agent-platform"),
                 ("acme", "upstreams", "keycloak"),
                 ("acme", "token-issuers", "people"),
@@ -208,11 +211,11 @@ mod tests {
                 ("acme", "streams", "broker"),
             ]
         );
-        let Object::Client(client) = &objects[1].object else { panic!("no client") };
+        let Object::Client(client) = &objects[2].object else { panic!("no client") };
         assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
-        let (id, value) = objects[5].secret.as_ref().unwrap();
+        let (id, value) = objects[6].secret.as_ref().unwrap();
         assert_eq!(value, "Basic Y3JtOnNlY3JldA==");
-        let Object::Stream(stream) = &objects[5].object else { panic!("no stream") };
+        let Object::Stream(stream) = &objects[6].object else { panic!("no stream") };
         assert_eq!(stream.authorization_secret.as_ref(), Some(id));
         assert!(crate::stream::is_id(id));
         let shown = format!("{objects:?}");

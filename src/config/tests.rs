@@ -242,6 +242,7 @@ fn the_example_is_good_and_shows_no_secret() {
     let text = include_str!("example.toml");
     let env = [
         ("KAFKA_PASSWORD", "hunter2-kafka"),
+        ("NIGHT_SHIFT_BEARER", "hunter2-night-shift"),
         ("ACME_KEYCLOAK_BEARER", "hunter2-keycloak"),
         ("ACME_PLATFORM_BEARER", "hunter2-platform"),
         ("ACME_NGINX_BEARER", "hunter2-nginx-xx"),

@@ -36,6 +36,9 @@ pub enum Refused {
     /// An object that does not fit those that exist.
     #[error("{0}")]
     Unfit(String),
+    /// A file holds the object: it is changed there.
+    #[error("this object is in {0}: change it there; taken out of it, the next start leaves it to the API")]
+    Owned(String),
     /// No such object.
     #[error("there is no such {}", .0.collection())]
     NoObject(ObjectKind),
@@ -125,6 +128,9 @@ pub type Answer<T> = oneshot::Sender<Result<T, Refused>>;
 /// A look at the states: runs between batches, what it returns runs behind the durable mark.
 pub type Look = Box<dyn FnOnce(&Spine) -> Box<dyn FnOnce() + Send> + Send>;
 
+/// What is done where a base was written (its name, or why it could not): everything is durable then.
+pub type AtBase = Box<dyn FnOnce(&Spine, Result<String, Refused>) + Send>;
+
 /// One command.
 pub enum Command {
     /// Accept a SET.
@@ -154,8 +160,8 @@ pub enum Command {
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
     Look(Look),
-    /// Write a base.
-    Base(Answer<String>),
+    /// Write a base, and look at what stands there.
+    Base(AtBase),
 }
 
 impl Command {

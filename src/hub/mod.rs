@@ -6,6 +6,7 @@
 //! - [`object`]: what operators configure
 //! - [`entry`]: what the journal holds
 //! - [`emit`], [`restored`]: what an operator says himself; where a restored journal comes from
+//! - [`owner`]: who may change an object
 //! - [`command`]: what the sequencer is asked, and its answers
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
+pub mod owner;
 #[cfg(test)]
 mod sample;
 pub mod restored;

@@ -15,6 +15,8 @@ use crate::stream::{Stream, is_id};
 
 pub use crate::policy::plan::Strength;
 
+use super::owner::RESERVED;
+
 /// What a source may speak of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -301,6 +303,9 @@ pub enum Error {
     /// Its id.
     #[error("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`")]
     Id,
+    /// A name that would read as an owner of another sort.
+    #[error("an operator cannot be called `{0}`")]
+    Reserved(String),
     /// Its tenant id.
     #[error(transparent)]
     Tenant(#[from] crate::tenant::BadTenant),
@@ -440,6 +445,7 @@ impl Object {
                 hash(&p.bearer_sha256)?;
                 filled("aud", holds_nothing(&p.aud))
             }
+            Self::Operator(o) if RESERVED.contains(&o.id.as_str()) => Err(Error::Reserved(o.id.clone())),
             Self::Operator(o) => {
                 filled("bearer", o.bearer_sha256.is_empty())?;
                 hash(&o.bearer_sha256)

@@ -276,7 +276,21 @@ impl Hub {
 
     /// Writes a base; answers its name.
     pub async fn base(&self) -> Result<String, Refused> {
-        self.ask(Command::Base).await
+        self.cut(|_, name| name).await
+    }
+
+    /// Writes a base, and looks at what stands there: the journal ends where the base does.
+    pub async fn cut<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Spine, String) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.ask(|answer| {
+            Command::Base(Box::new(move |spine, written| {
+                // Nobody waits any more: the base is there all the same.
+                let _ = answer.send(written.map(|name| look(spine, name)));
+            }))
+        })
+        .await
     }
 
     /// Looks at the states, between two batches; what was seen is durable when this answers.

@@ -211,7 +211,7 @@ impl Spine {
         self.stage_ticks()?;
         for command in commands {
             match command {
-                Command::Base(answer) => base.push(answer),
+                Command::Base(then) => base.push(then),
                 other => self.command(other)?,
             }
             if self.staged_bytes >= self.staged_max {
@@ -222,10 +222,9 @@ impl Spine {
         if !base.is_empty() {
             self.sync_chain()?;
         }
-        for answer in base {
+        for then in base {
             let written = (self.parts.base)(self).map_err(Refused::Unfit);
-            // Nobody waits any more: the base is there all the same.
-            let _ = answer.send(written);
+            then(self, written);
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl World {
             }
             Cmd::Base => {
                 let (answer, got) = oneshot::channel();
-                (Command::Base(answer), Wait::Base(got))
+                (Command::Base(Box::new(move |_, name| drop(answer.send(name)))), Wait::Base(got))
             }
         })
     }

@@ -4,6 +4,7 @@ use super::{Fatal, Spine};
 use crate::hub::command::{Answer, Refused};
 use crate::hub::entry::Body;
 use crate::hub::object::{Object, ObjectKind, Role};
+use crate::hub::owner;
 use crate::hub::state::State;
 use crate::tenant::{EntryId, TenantId};
 
@@ -15,7 +16,7 @@ impl Spine {
         by: String,
         answer: Answer<EntryId>,
     ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object)) {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object, &by)) {
             return self.refuse(answer, refused);
         }
         let id = self.stage(&tenant, Body::Put { object, by })?;
@@ -24,12 +25,13 @@ impl Spine {
     }
 
     /// Whether an object holds by itself and among those that exist.
-    fn fits(&self, tenant: &TenantId, object: &Object) -> Result<(), Refused> {
+    fn fits(&self, tenant: &TenantId, object: &Object, by: &str) -> Result<(), Refused> {
         object.check()?;
         if object.kind().in_hub() != tenant.is_hub() {
             return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
         }
         let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        owner::may_change(state, object.kind(), object.id(), by)?;
         let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
         match object {
             Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
@@ -66,7 +68,7 @@ impl Spine {
         by: String,
         answer: Answer<EntryId>,
     ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id)) {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id, &by)) {
             return self.refuse(answer, refused);
         }
         let id = self.stage(&tenant, Body::Remove { kind, id, by })?;
@@ -74,11 +76,12 @@ impl Spine {
         Ok(())
     }
 
-    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<(), Refused> {
+    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str, by: &str) -> Result<(), Refused> {
         let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
         if state.object(kind, id).is_none() {
             return Err(Refused::NoObject(kind));
         }
+        owner::may_change(state, kind, id, by)?;
         match kind {
             ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
             ObjectKind::Operator if is_last_admin(state, id) => {
