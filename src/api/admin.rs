@@ -10,12 +10,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, emit};
 use super::facts::Receipt;
 use super::objects;
 use super::operator::{acting, reading};
 use super::problem::Problem;
 use super::unread;
+use super::{Api, emit};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::entry::{Act, Named};
@@ -71,8 +71,9 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     api.metrics.waiting(api.hub.waiting());
     // What the spine counted; a hub that is stopping shows what it showed last.
-    if let Ok(stats) = api.hub.look(|spine| spine.stats()).await {
+    if let Ok((stats, health)) = api.hub.look(|spine| (spine.stats(), spine.health())).await {
         api.metrics.journal(stats);
+        api.metrics.health(health);
     }
     ([(header::CONTENT_TYPE, kind)], api.page.encode())
 }

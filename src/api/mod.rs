@@ -54,7 +54,8 @@ pub struct Sizes {
 }
 
 /// Writes a backup of the whole hub into a directory, and says what is in it.
-pub type Backup = Arc<dyn Fn(std::path::PathBuf) -> BoxFuture<'static, Result<serde_json::Value, Problem>> + Send + Sync>;
+pub type Backup =
+    Arc<dyn Fn(std::path::PathBuf) -> BoxFuture<'static, Result<serde_json::Value, Problem>> + Send + Sync>;
 
 /// What the handlers need.
 pub struct Api {

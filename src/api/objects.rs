@@ -165,7 +165,9 @@ async fn difference(api: &Api, tenant: &TenantId, object: &Object, by: &str) -> 
             after.insert("made_by".into(), by.into());
         }
         let members = diff::members(&before, &after);
-        Ok::<_, Refused>(json!({ "change": if members.is_empty() { "none" } else { "change" }, "members": members }))
+        Ok::<_, Refused>(
+            json!({ "change": if members.is_empty() { "none" } else { "change" }, "members": members }),
+        )
     });
     Ok(found.await??)
 }

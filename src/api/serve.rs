@@ -13,6 +13,9 @@ use tokio::sync::{Semaphore, watch};
 /// Spawns a task under a name; `app` owns it.
 pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>;
 
+/// What hyper buffers of one connection at most, in bytes.
+pub const CONNECTION_BUFFER_MAX: usize = 400 << 10;
+
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -58,6 +61,7 @@ pub async fn serve(
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_millis(limits.header_read_timeout_ms))
+                .max_buf_size(CONNECTION_BUFFER_MAX)
                 .keep_alive(true);
             let connection = http.serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);

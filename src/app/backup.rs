@@ -110,7 +110,8 @@ impl Backups {
         put(&self.places.bases.join(&cut.base), format!("bases/{}", cut.base), None)?;
         put(&self.places.journal.join("journal.id"), "journal/journal.id".into(), None)?;
         for segment in &cut.segments {
-            let ends = [cut.end.offset, cut.log_bytes].map(|end| (*segment == cut.end.segment).then_some(end));
+            let ends =
+                [cut.end.offset, cut.log_bytes].map(|end| (*segment == cut.end.segment).then_some(end));
             for (name, bytes) in file_names(*segment).iter().zip(ends) {
                 put(&self.places.journal.join(name), format!("journal/{name}"), bytes)?;
             }
@@ -132,7 +133,10 @@ impl Backups {
             tenants: header.tenants,
             files: files.into_iter().collect(),
         };
-        anyhow::ensure!(manifest.position == header.position, "the base does not stand at the end of the journal");
+        anyhow::ensure!(
+            manifest.position == header.position,
+            "the base does not stand at the end of the journal"
+        );
         manifest::sync_dirs(dir)?;
         let signed = self.seal.sign_manifest(&serde_json::to_vec(&manifest)?)?;
         write_private(&dir.join(MANIFEST), signed.as_bytes())?;

@@ -79,7 +79,8 @@ pub fn copy(from: &Path, to: &Path, bytes: Option<u64>) -> anyhow::Result<Sum> {
         target.sync_all()?;
         Ok(Sum { bytes: len, sha256: hex(&sha.finalize()) })
     };
-    let sum = copying().with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
+    let sum =
+        copying().with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
     anyhow::ensure!(bytes.is_none_or(|all| all == sum.bytes), "{} is shorter than it was", from.display());
     Ok(sum)
 }
@@ -91,7 +92,9 @@ pub fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let listed = match std::fs::read_dir(dir.join(&below)) {
             Ok(listed) => listed,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && below.as_os_str().is_empty() => break,
-            Err(e) => return Err(e).with_context(|| format!("{} cannot be listed", dir.join(&below).display())),
+            Err(e) => {
+                return Err(e).with_context(|| format!("{} cannot be listed", dir.join(&below).display()));
+            }
         };
         for item in listed {
             let item = item?;
@@ -113,7 +116,11 @@ pub fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub fn inside(path: &str) -> anyhow::Result<&Path> {
     let path = Path::new(path);
     let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-    anyhow::ensure!(plain && path.components().next().is_some(), "{} leads out of the backup", path.display());
+    anyhow::ensure!(
+        plain && path.components().next().is_some(),
+        "{} leads out of the backup",
+        path.display()
+    );
     Ok(path)
 }
 

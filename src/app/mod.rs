@@ -7,12 +7,14 @@
 //! - [`projections`], [`schedule`]: Kafka out; bases and signed heads on a schedule
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
+//! - [`footprint`]: what the limits come to at worst
 //! - [`offline`]: `journal verify`, `store rebuild`
 //! - [`backup`], [`restore`] (with [`manifest`]): a whole copy, and back under a new journal id; [`origins`]: the journals before
 //! - [`serve`], [`running`]: start; run and stop
 
 pub mod backup;
 pub mod convert;
+pub mod footprint;
 #[cfg(feature = "kafka")]
 pub mod health;
 pub mod manifest;

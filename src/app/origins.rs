@@ -50,8 +50,11 @@ fn behind(origin: &Path, seal: &AuditSeal, before: States) -> anyhow::Result<Sta
     let mut reader = Reader::open(disk)?;
     // A copy ends where it was cut: no base of it lies behind.
     let end = Position { segment: u32::MAX, offset: u64::MAX };
-    let bases = Folder::read_only(&origin.join("bases"));
-    let mut begun = start::begin(&bases, seal, None, reader.id(), end)?;
+    let bases = origin.join("bases");
+    let mut begun = match bases.exists() {
+        true => start::begin(&Folder::read_only(&bases), seal, None, reader.id(), end)?,
+        false => (start::empty(), Position::OLDEST, From::Zero),
+    };
     if begun.2 == From::Zero {
         begun.0 = before;
     }

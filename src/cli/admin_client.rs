@@ -44,7 +44,11 @@ impl AdminClient {
         if credential.len() < BEARER_CHARS_MIN || !crate::auth::bearer::is_token(credential) {
             return Err(Failure::failed(format!("{} holds no admin credential", path.display())));
         }
-        Ok(Self { address: config.admin_address(), credential: Secret::new(credential.into()), timeout: TIMEOUT })
+        Ok(Self {
+            address: config.admin_address(),
+            credential: Secret::new(credential.into()),
+            timeout: TIMEOUT,
+        })
     }
 
     /// Calls, and waits for the answer's JSON (`null` where there is none). An answer other than 2xx is a
@@ -150,7 +154,8 @@ mod tests {
     async fn exchange(method: Method, body: Option<Value>, answer: &str) -> (Result<Value, Failure>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = AdminClient { address, credential: Secret::new("0123456789abcdef".into()), timeout: TIMEOUT };
+        let client =
+            AdminClient { address, credential: Secret::new("0123456789abcdef".into()), timeout: TIMEOUT };
         let (done, asked) =
             tokio::join!(client.exchange(method, "/admin/v1/status", body.as_ref()), peer(listener, answer));
         (done, asked)
@@ -193,7 +198,8 @@ mod tests {
     #[test]
     fn nobody_there() {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = AdminClient { address, credential: Secret::new("0123456789abcdef".into()), timeout: TIMEOUT };
+        let client =
+            AdminClient { address, credential: Secret::new("0123456789abcdef".into()), timeout: TIMEOUT };
         let failure = client.call(Method::GET, "/admin/v1/status", None).unwrap_err();
         assert!(failure.to_string().contains("is it running?"), "{failure}");
         assert!(!format!("{client:?}").contains("0123456789abcdef"));

@@ -145,7 +145,12 @@ fn body(object: &FileObject) -> Value {
     body
 }
 
-fn judge(client: &AdminClient, args: &Args, object: &FileObject, tenants: &[String]) -> Result<Step, Failure> {
+fn judge(
+    client: &AdminClient,
+    args: &Args,
+    object: &FileObject,
+    tenants: &[String],
+) -> Result<Step, Failure> {
     let (body, path) = (body(object), path_of(object));
     let query = format!("{path}?apply={}", args.set);
     let is_there = object.tenant.is_hub() || tenants.iter().any(|t| t == object.tenant.as_str());

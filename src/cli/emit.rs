@@ -115,7 +115,9 @@ fn sentence(event_type: &str, answer: &Value) -> String {
     };
     let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let warnings: String = warnings.map(|w| format!(" Note: {w}.")).collect();
-    format!("{event_type} {said}. Entry {id}, txn {txn}. It stops nobody here: that is `ssf-hub kill`.{warnings}")
+    format!(
+        "{event_type} {said}. Entry {id}, txn {txn}. It stops nobody here: that is `ssf-hub kill`.{warnings}"
+    )
 }
 
 #[cfg(test)]
@@ -183,9 +185,13 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let owed = json!({ "id": "default:7", "txn": "t", "owed": 2, "no_change": false, "warnings": ["event: x"] });
+        let owed =
+            json!({ "id": "default:7", "txn": "t", "owed": 2, "no_change": false, "warnings": ["event: x"] });
         let said = sentence("session-revoked", &owed);
-        assert!(said.starts_with("session-revoked is owed to 2 stream(s). Entry default:7, txn t."), "{said}");
+        assert!(
+            said.starts_with("session-revoked is owed to 2 stream(s). Entry default:7, txn t."),
+            "{said}"
+        );
         assert!(said.ends_with("Note: event: x."), "{said}");
         assert!(sentence("x", &json!({ "owed": 0 })).contains("no stream wants it"));
         assert!(sentence("x", &json!({ "owed": 0, "no_change": true })).contains("said before"));

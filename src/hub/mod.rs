@@ -12,7 +12,7 @@
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
 //!   long what must be caught can turn up
 //! - [`apply`], [`state`]: the fold and what it adds up to
-//! - [`effect`]: what follows outside
+//! - [`effect`]: what follows outside; [`footprint`]: how much the state may come to
 //! - [`base`], [`start`], [`mirror`]: where a start begins
 //! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
 
@@ -23,15 +23,16 @@ pub mod decide;
 pub mod effect;
 pub mod emit;
 pub mod entry;
+pub mod footprint;
 mod late;
 pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
 pub mod owner;
+pub mod restored;
 #[cfg(test)]
 mod sample;
-pub mod restored;
 pub mod sequencer;
 mod spans;
 pub mod spine;

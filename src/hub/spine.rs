@@ -28,7 +28,7 @@ use crate::tenant::{EntryId, TenantId};
 /// quarter of a segment, at most this.
 const ROOM_MIN: u64 = 4 << 20;
 /// A batch is flushed early once it has so many bytes, or a quarter of a segment: decisions may be large.
-const STAGED_MAX: usize = 1 << 20;
+pub const STAGED_MAX: usize = 1 << 20;
 
 /// About how many bytes an outcome takes in an entry, beside its reason.
 const OUTCOME_BYTES: usize = 64;
@@ -83,6 +83,7 @@ pub struct Spine {
     room_min: u64,
     outcomes: Outcomes,
     last_body: Option<Body>,
+    base_ms: i64,
     effects: Vec<(TenantId, Vec<Effect>)>,
     after: Vec<Box<dyn FnOnce() + Send>>,
     stats: Stats,
@@ -102,6 +103,19 @@ pub struct Stats {
     pub bytes: u64,
 }
 
+/// How the spine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether new inputs are taken.
+    pub intake_open: bool,
+    /// Whether the wall clock leapt and nobody accepted it yet.
+    pub clock_leapt: bool,
+    /// Whether there is a mirror that is written to.
+    pub mirror_open: bool,
+    /// When a base was written last, or the hub started (ms since 1970).
+    pub base_ms: i64,
+}
+
 impl Spine {
     /// A spine over an opened journal and the states that it adds up to (`start` makes both).
     pub fn new(journal: Journal, states: BTreeMap<TenantId, State>, parts: Parts) -> Self {
@@ -111,6 +125,7 @@ impl Spine {
         let stats = Stats::default();
         let (leapt, last_body) = (false, None);
         let reserve_at_ms = 0;
+        let base_ms = parts.clock.wall_ms();
         let room_min = ROOM_MIN.min(journal.room_max() / 4);
         let staged_max = usize::try_from(journal.room_max()).map_or(STAGED_MAX, |room| room.min(STAGED_MAX));
         Self {
@@ -127,6 +142,7 @@ impl Spine {
             room_min,
             outcomes: Outcomes::new(),
             last_body,
+            base_ms,
             effects,
             after,
             stats,
@@ -156,6 +172,16 @@ impl Spine {
     /// What was counted.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// How it is now.
+    pub fn health(&self) -> Health {
+        Health {
+            intake_open: self.intake().is_ok(),
+            clock_leapt: self.leapt,
+            mirror_open: self.parts.mirror.as_ref().is_some_and(|feed| !feed.is_closed()),
+            base_ms: self.base_ms,
+        }
     }
 
     /// Whether the wall clock leapt and nobody accepted it yet.
@@ -224,6 +250,9 @@ impl Spine {
         }
         for then in base {
             let written = (self.parts.base)(self).map_err(Refused::Unfit);
+            if written.is_ok() {
+                self.base_ms = self.parts.clock.wall_ms();
+            }
             then(self, written);
         }
         Ok(())

@@ -23,7 +23,8 @@ impl Journal {
         heads: &[(TenantId, Seq, Link)],
     ) -> Result<(), Error> {
         disk.put(ID_FILE, &header::encode_id(&id)).map_err(Error::io("write", ID_FILE))?;
-        let rows = heads.iter().map(|(tenant, seq, link)| Head { tenant: tenant.clone(), seq: *seq, link: *link });
+        let rows =
+            heads.iter().map(|(tenant, seq, link)| Head { tenant: tenant.clone(), seq: *seq, link: *link });
         let heads = Heads::of(id, rows.collect());
         roll::allocate(disk, options, &heads)?;
         let info = SegmentInfo { segment: 1, fold_version: options.fold_version, first_batch: 1 };

@@ -168,14 +168,9 @@ fn defined(event_type: &EventType) -> Option<&'static [&'static str]> {
     Some(match event_type {
         T::Other(_) | T::Verification | T::StreamUpdated => return None,
         T::TokenClaimsChange => &["claims"],
-        T::CredentialChange => &[
-            "credential_type",
-            "change_type",
-            "friendly_name",
-            "x509_issuer",
-            "x509_serial",
-            "fido2_aaguid",
-        ],
+        T::CredentialChange => {
+            &["credential_type", "change_type", "friendly_name", "x509_issuer", "x509_serial", "fido2_aaguid"]
+        }
         T::AssuranceLevelChange => &["namespace", "current_level", "previous_level", "change_direction"],
         T::DeviceComplianceChange => &["previous_status", "current_status"],
         T::SessionEstablished => &["fp_ua", "acr", "amr", "ext_id"],

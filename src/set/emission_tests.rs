@@ -49,7 +49,9 @@ fn every_type_without_required_attributes_can_be_said_and_control_cannot() {
         EventType::DeviceComplianceChange => {
             json!({ "previous_status": "compliant", "current_status": "not-compliant" })
         }
-        EventType::RiskLevelChange => json!({ "principal": "USER", "current_level": "HIGH", "risk_reason": "r" }),
+        EventType::RiskLevelChange => {
+            json!({ "principal": "USER", "current_level": "HIGH", "risk_reason": "r" })
+        }
         EventType::CredentialCompromise => json!({ "credential_type": "password" }),
         _ => json!({}),
     };
@@ -60,7 +62,11 @@ fn every_type_without_required_attributes_can_be_said_and_control_cannot() {
             EventType::SessionsRevoked => assert_eq!(done, Err(Error::Deprecated)),
             _ => {
                 let done = done.unwrap();
-                assert_eq!((done.uri.as_str(), &done.event, done.warnings.len()), (t.uri(), &whole(t), 0), "{t}");
+                assert_eq!(
+                    (done.uri.as_str(), &done.event, done.warnings.len()),
+                    (t.uri(), &whole(t), 0),
+                    "{t}"
+                );
             }
         }
     }
@@ -72,7 +78,10 @@ fn subjects_are_held_to_their_format() {
         (json!({ "format": "email", "email": "a@b.example", "x": 1 }), Error::Undescribed),
         (json!({ "format": "email", "email": "Foo <a@b>" }), Error::Subject(sub_id::Error::Member("email"))),
         (json!({ "email": "a@b.example" }), Error::Subject(sub_id::Error::Format)),
-        (json!({ "format": "complex", "user": { "format": "opaque", "id": "1", "y": 2 } }), Error::Undescribed),
+        (
+            json!({ "format": "complex", "user": { "format": "opaque", "id": "1", "y": 2 } }),
+            Error::Undescribed,
+        ),
         (json!({ "format": "complex" }), Error::Subject(sub_id::Error::Parts)),
         (json!({ "format": "phone", "phone": "+1" }), Error::Gone("phone".into())),
         (json!({ "format": "mine", "subject_type": "x" }), Error::Gone("subject_type".into())),
@@ -92,7 +101,10 @@ fn subjects_are_held_to_their_format() {
 fn identifiers_are_addresses_or_numbers() {
     for name in ["identifier-changed", "identifier-recycled"] {
         assert!(said(name, email(), json!({})).is_ok());
-        assert!(said(name, json!({ "format": "phone_number", "phone_number": "+12065550100" }), json!({})).is_ok());
+        assert!(
+            said(name, json!({ "format": "phone_number", "phone_number": "+12065550100" }), json!({}))
+                .is_ok()
+        );
         let other = json!({ "format": "iss_sub", "iss": "i", "sub": "s" });
         assert_eq!(said(name, other, json!({})), Err(Error::Identifier));
     }
@@ -103,8 +115,16 @@ fn identifiers_are_addresses_or_numbers() {
 fn events_are_held_to_their_type() {
     use payload::Error as E;
     let cases = [
-        ("credential-change", json!({ "change_type": "update" }), Error::Event(E::Missing("credential_type"))),
-        ("session-revoked", json!({ "initiating_entity": "robot" }), Error::Event(E::Value("initiating_entity"))),
+        (
+            "credential-change",
+            json!({ "change_type": "update" }),
+            Error::Event(E::Missing("credential_type")),
+        ),
+        (
+            "session-revoked",
+            json!({ "initiating_entity": "robot" }),
+            Error::Event(E::Value("initiating_entity")),
+        ),
         ("session-revoked", json!({ "reason_admin": "text" }), Error::Event(E::Type("reason_admin"))),
         ("session-revoked", json!({ "event_timestamp": 1_700_000_000_000_i64 }), Error::Milliseconds),
         ("account-disabled", json!({ "reason": "because" }), Error::Event(E::Value("reason"))),

@@ -2,8 +2,12 @@
 //!
 //! `real` holds the journeys with real parts (NGINX, Keycloak, Kafka); all else needs nothing but loopback.
 
+mod alerts;
+mod apply;
+mod backup;
 mod bad_input;
 mod delivery;
+mod emit;
 mod hub;
 mod kill;
 mod lineage;

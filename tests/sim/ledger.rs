@@ -60,8 +60,13 @@ pub fn fingerprint(body: &Body) -> KeyHash {
     match body {
         Body::Set(set) => set_print(&set.upstream, &set.jti, set.payload_hash),
         Body::Fact(fact) => names::hash(&[b"fact", fact.client.as_bytes(), &names::fact_hash(&fact.fact).0]),
+        Body::Emit(emit) => emit_print(&emit.uri, emit.sub_id.get(), emit.event.get()),
         other => names::hash(&[other.name().as_bytes(), &other.to_vec().unwrap()]),
     }
+}
+
+pub fn emit_print(uri: &str, sub_id: &str, event: &str) -> KeyHash {
+    names::hash(&[b"emit", uri.as_bytes(), sub_id.as_bytes(), event.as_bytes()])
 }
 
 pub fn set_print(upstream: &str, jti: &str, payload: KeyHash) -> KeyHash {
@@ -153,7 +158,10 @@ impl Account {
     }
 
     fn owe_one(&mut self, item: Item, said: Said, no: u32) {
-        let one = self.streams.get(&no).filter(|s| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri));
+        let one = self
+            .streams
+            .get(&no)
+            .filter(|s| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri));
         let one: Vec<_> = one.map(|s| (no, s.clone())).into_iter().collect();
         self.owed.extend(one.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, one);

@@ -8,6 +8,7 @@ use ssf_hub::journal::sim::{Call, Fault};
 use crate::chance::Dice;
 use crate::draw;
 use crate::facts::FactWord;
+use crate::say::EmitWord;
 use crate::words::{SetWord, Who};
 
 /// One command to the spine.
@@ -49,6 +50,8 @@ pub enum Cmd {
         tenant: u8,
         who: Who,
     },
+    /// An operator says something.
+    Emit(EmitWord),
     PutStream {
         tenant: u8,
         stream: u8,

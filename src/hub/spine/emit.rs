@@ -36,8 +36,7 @@ impl Spine {
             return Ok(());
         }
         let (uri, sub_id, event) = (draft.uri, draft.sub_id, draft.event);
-        let emit =
-            Emit { by: draft.by, uri, sub_id, event, txn: txn.clone(), toe: draft.toe, stream, echo };
+        let emit = Emit { by: draft.by, uri, sub_id, event, txn: txn.clone(), toe: draft.toe, stream, echo };
         let id = self.stage(&tenant, Body::Emit(emit))?;
         let owed = self.effects.last().map(|(_, fx)| owed(fx)).unwrap_or_default();
         self.later(answer, Emitted { id, txn, owed, no_change: false });
@@ -55,8 +54,7 @@ fn owed(fx: &[Effect]) -> Vec<StreamNo> {
 
 /// The stream of this id, if it takes events of this type: a stream never carries what it did not ask for (SSF 8.1.1).
 fn wanting(state: &State, id: &str, uri: &str) -> Result<StreamNo, Refused> {
-    let stored =
-        state.object(ObjectKind::Stream, id).ok_or(Refused::NoObject(ObjectKind::Stream))?;
+    let stored = state.object(ObjectKind::Stream, id).ok_or(Refused::NoObject(ObjectKind::Stream))?;
     match &stored.object {
         Object::Stream(stream) if stream.relay => Err(Refused::Unfit(
             "the stream relays originals of the first issuer; what the hub says itself has none".into(),
