@@ -114,9 +114,9 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
         }
         66..70 => Cmd::Emit(EmitWord {
             tenant,
-            user: dice.small(MANY),
+            user: dice.small(2),
             known: dice.once_in(2),
-            txn: dice.some_in(2, |dice| dice.small(3)),
+            txn: dice.some_in(2, |dice| dice.small(2)),
             stream: dice.some_in(3, |dice| dice.small(STREAMS)),
         }),
         40..66 => {
