@@ -253,7 +253,7 @@ fn the_example_is_good_and_shows_no_secret() {
     assert_eq!(config.kafka.properties["sasl.password"].reveal(), "hunter2-kafka");
     assert_eq!(config.admin_address(), "127.0.0.1:8481".parse().unwrap());
     assert!(!format!("{config:?}").contains("hunter2"));
-    let missing = load(text, &env[..4]).unwrap_err();
+    let missing = load(text, &env[..5]).unwrap_err();
     assert_eq!(missing.len(), 1, "{missing:?}");
 }
 
