@@ -10,14 +10,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Api;
-use super::credentials;
 use super::facts::Receipt;
-use super::keys;
-use super::objects;
+use super::operator::{acting, reading};
 use super::problem::Problem;
-use super::unread;
-use crate::auth;
+use super::{Api, credentials, emit, keys, objects, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -42,11 +38,13 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/metrics", get(metrics))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/base", post(base))
+        .route("/admin/v1/backup", post(backup))
         .route("/admin/v1/clock/accept", post(accept_clock))
         .route("/admin/v1/operations", get(operations))
         .route("/admin/v1/why/{id}", get(why))
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
+        .route("/admin/v1/t/{tenant}/emit", post(emit::emit))
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/status", get(stream_status).post(set_stream_status))
@@ -65,17 +63,6 @@ pub fn routes(api: Arc<Api>) -> Router {
             get(objects::read).put(objects::put).delete(objects::remove),
         )
         .with_state(api)
-}
-
-/// The operator behind a bearer: his name in the journal.
-pub(super) fn operator(api: &Api, headers: &HeaderMap) -> Result<String, Problem> {
-    let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized("Bearer"))?;
-    let hash = crate::keys::hash_secret(bearer);
-    let view = api.views.of(&TenantId::hub());
-    match view.and_then(|view| view.operators.get(&hash).cloned()) {
-        Some(operator) => Ok(operator.id.clone()),
-        None => Err(Problem::unauthorized("Bearer error=\"invalid_token\"")),
-    }
 }
 
 fn tenant_of(name: &str) -> Result<TenantId, Problem> {
@@ -98,14 +85,15 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
     api.metrics.waiting(api.hub.waiting());
     api.authorization.lookups(api.views.looked());
     // What the spine counted; a hub that is stopping shows what it showed last.
-    if let Ok(stats) = api.hub.look(|spine| spine.stats()).await {
+    if let Ok((stats, health)) = api.hub.look(|spine| (spine.stats(), spine.health())).await {
         api.metrics.journal(stats);
+        api.metrics.health(health);
     }
     ([(header::CONTENT_TYPE, kind)], api.page.encode())
 }
 
 async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let kafka = (api.kafka)();
     let seen = api.hub.look(move |spine| {
         let tenants: serde_json::Map<String, Value> = spine
@@ -140,12 +128,29 @@ async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<
 }
 
 async fn base(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    acting(&api, &headers)?;
     Ok(Json(json!({ "base": api.hub.base().await? })))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupRequest {
+    dir: std::path::PathBuf,
+}
+
+/// A backup holds the keys: for admins.
+async fn backup(State(api): State<Arc<Api>>, request: Request) -> Result<Json<Value>, Problem> {
+    let (parts, body) = request.into_parts();
+    let by = super::operator::admin(&api, &parts.headers)?;
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let asked: BackupRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    tracing::warn!(by, dir = %asked.dir.display(), "a backup is written");
+    let written = (api.backup)(asked.dir).await?;
+    Ok(Json(written))
+}
+
 async fn accept_clock(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = acting(&api, &headers)?;
     Ok(Json(json!({ "id": api.hub.accept_clock(&by).await?.to_string() })))
 }
 
@@ -159,7 +164,7 @@ async fn operations(
     Query(query): Query<Last>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
     Ok(Json(json!(events)))
 }
@@ -169,7 +174,7 @@ async fn why(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     if let Some((tenant, code)) = id.rsplit_once(':')
         && TenantId::parse(tenant).is_ok()
         && let Some(reason) = Ruling::text_of(code)
@@ -212,7 +217,7 @@ async fn lift(
 
 async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Json<Receipt>, Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(api, &parts.headers)?;
+    let by = acting(api, &parts.headers)?;
     let tenant = tenant_of(tenant)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let asked: ActRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -262,7 +267,7 @@ async fn stream_status(
     Path((tenant, stream_id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = tenant_of(&tenant)?;
     let shown = api.hub.look(move |spine| {
         let state = spine.state(&tenant)?;
@@ -292,7 +297,7 @@ async fn set_stream_status(
         reason: Option<String>,
     }
     let (parts, body) = request.into_parts();
-    let by = operator(&api, &parts.headers)?;
+    let by = acting(&api, &parts.headers)?;
     let tenant = tenant_of(&tenant)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let wanted: Wanted = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -310,7 +315,7 @@ async fn dead_letters(
     Path(tenant): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = tenant_of(&tenant)?;
     let found = api.hub.look(move |spine| {
         let state = spine.state(&tenant)?;
@@ -336,7 +341,7 @@ async fn attempts(
     Path((tenant, stream_id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = tenant_of(&tenant)?;
     let no = api.views.of(&tenant).and_then(|v| v.streams.get(&stream_id).map(|(no, _)| *no));
     let no = no.ok_or_else(Problem::not_found)?;

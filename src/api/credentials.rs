@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::admin::operator;
 use super::objects::{BEARER_MIN, stored_member};
+use super::operator::admin;
 use super::problem::Problem;
 use super::unread;
 use crate::auth;
@@ -196,7 +196,7 @@ async fn asked<T: for<'de> Deserialize<'de>>(
     request: Request,
 ) -> Result<(String, TenantId, T), Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(api, &parts.headers)?;
+    let by = admin(api, &parts.headers)?;
     let tenant = TenantId::parse(tenant).map_err(|_| Problem::not_found())?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let body = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -279,7 +279,7 @@ pub async fn revoke_token(
     Path((tenant, id, token)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
     edit(&api, &tenant, &id, &by, |receiver| {
         let before = receiver.tokens.len();
@@ -296,7 +296,7 @@ pub async fn revoke_all(
     Path((tenant, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
     let now_s = now_s(&api);
     edit(&api, &tenant, &id, &by, |receiver| {

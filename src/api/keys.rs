@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::admin::operator;
+use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::unread;
 use crate::jose::{Alg, exact};
@@ -39,7 +39,7 @@ pub async fn list(
     Path(tenant): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let tenant = known(&api, &tenant)?;
     Ok(Json(json!(on_disk(&api, &tenant, |keys| keys.list()).await?)))
 }
@@ -51,7 +51,7 @@ pub async fn rotate(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(&api, &parts.headers)?;
+    let by = admin(&api, &parts.headers)?;
     let tenant = known(&api, &tenant)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let asked: RotateRequest = match body.is_empty() {
@@ -96,7 +96,7 @@ pub async fn revoke(
     Path((tenant, kid)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = admin(&api, &headers)?;
     let tenant = known(&api, &tenant)?;
     let who = by.clone();
     let gone = on_disk(&api, &tenant, move |keys| keys.revoke(&kid, &who)).await?;

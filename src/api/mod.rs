@@ -9,19 +9,21 @@
 //!   and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
-//! - [`admin`], [`objects`] (with `secret`): what operators call
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
-//! - [`admin`], [`objects`] (with `secret`), [`credentials`]: what operators call
-//! - [`keys`]: signing keys, as operators see and change them
+//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`]: what operators call;
+//!   [`operator`]: who may
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
 pub mod admin;
 pub mod credentials;
+mod diff;
+pub mod emit;
 pub mod facts;
 pub mod keys;
 pub mod oauth;
 pub mod objects;
+pub mod operator;
 pub mod problem;
 pub mod public;
 pub mod push_error;
@@ -34,6 +36,8 @@ pub mod unread;
 pub mod well_known;
 
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use crate::auth;
 use crate::gate::judge::Gate;
@@ -63,6 +67,10 @@ pub struct Sizes {
     pub timeout: std::time::Duration,
 }
 
+/// Writes a backup of the whole hub into a directory, and says what is in it.
+pub type Backup =
+    Arc<dyn Fn(std::path::PathBuf) -> BoxFuture<'static, Result<serde_json::Value, Problem>> + Send + Sync>;
+
 /// What the handlers need.
 pub struct Api {
     /// The sequencer.
@@ -81,6 +89,8 @@ pub struct Api {
     pub poll: Poll,
     /// The gate.
     pub gate: Arc<Gate>,
+    /// Names of what goes out.
+    pub issuer: crate::transmitter::issue::Issuer,
     /// Our keys.
     pub keys: Arc<Keys>,
     /// `Cache-Control` of the JWKS: how long it may be kept (s).
@@ -104,7 +114,9 @@ pub struct Api {
     /// Whether the hub is ready and not shutting down.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
     /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
-    pub editing: tokio::sync::Mutex<()>,
+    pub editing: Arc<tokio::sync::Mutex<()>>,
+    /// Writes a backup into a directory.
+    pub backup: Backup,
     /// How Kafka out fares, for the status.
     pub kafka: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// What the SSF management API needs.

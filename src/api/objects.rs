@@ -6,21 +6,26 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::admin::operator;
 use super::credentials;
+use super::diff;
+use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::secret::Secret;
 use super::unread;
 use crate::auth;
 use crate::clock::{OsChance, random_secret};
+use crate::hub::command::Refused;
 use crate::hub::object::{Object, ObjectKind};
+use crate::hub::owner::{self, Owner};
 use crate::hub::state::Stored;
 use crate::jose::exact;
+use crate::stream::is_id;
 use crate::stream::receiver::Receiver;
 use crate::tenant::TenantId;
 use crate::transmitter::ssf::plan;
@@ -69,7 +74,7 @@ pub async fn list(
     Path((tenant, collection)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let found = api
         .hub
@@ -87,20 +92,36 @@ pub async fn read(
     Path((tenant, collection, id)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
+    reading(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let found = api.hub.look(move |spine| Some(shown(spine.state(&tenant)?.object(kind, &id)?))).await?;
     found.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// How a `PUT` is meant.
+#[derive(Deserialize)]
+pub struct How {
+    /// The set of an apply that the object belongs to: what is the same already is not written again.
+    apply: Option<String>,
+    /// Judge and compare, and change nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// `PUT` of one object.
 pub async fn put(
     State(api): State<Arc<Api>>,
     Path((tenant, collection, id)): Path<(String, String, String)>,
+    Query(how): Query<How>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (parts, body) = request.into_parts();
-    let by = operator(&api, &parts.headers)?;
+    let by = admin(&api, &parts.headers)?;
+    let by = match &how.apply {
+        None => by,
+        Some(set) if is_id(set) => owner::apply(set, &by),
+        Some(_) => return Err(Problem::bad_request("apply must name a set as an object is named")),
+    };
     let (tenant, kind) = target(&tenant, &collection)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
     let Value::Object(mut given) = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?
@@ -128,6 +149,12 @@ pub async fn put(
         Object::Client(client) => Some(client.receiver.clone()),
         _ => None,
     };
+    if how.dry_run || how.apply.is_some() {
+        let difference = difference(&api, &tenant, &object, &by).await?;
+        if how.dry_run || difference["change"] == "none" {
+            return Ok((StatusCode::OK, Json(difference)));
+        }
+    }
     let entry = secret.keep_with(&api, &tenant, api.hub.put(&tenant, object, &by)).await?;
     if let Some(rights) = receiver {
         revise(&api, &tenant, &id, rights.as_ref(), &by).await?;
@@ -155,6 +182,29 @@ async fn revise(
         api.hub.put(tenant, Object::Stream(stream), by).await?;
     }
     Ok(())
+}
+
+/// What would change: nothing, an object more, or members of one that is there. Another owner is a change too.
+async fn difference(api: &Api, tenant: &TenantId, object: &Object, by: &str) -> Result<Value, Problem> {
+    let (of, new, by) = (tenant.clone(), object.clone(), by.to_string());
+    let found = api.hub.look(move |spine| {
+        let state = spine.state(&of).ok_or(Refused::NoTenant)?;
+        owner::may_change(state, new.kind(), new.id(), &by)?;
+        let mut after = members(&new);
+        let Some(stored) = state.object(new.kind(), new.id()) else {
+            return Ok(json!({ "change": "add", "members": diff::members(&Map::new(), &after) }));
+        };
+        let mut before = members(&stored.object);
+        if Owner::of(&stored.by) != Owner::of(&by) {
+            before.insert("made_by".into(), stored.by.clone().into());
+            after.insert("made_by".into(), by.into());
+        }
+        let members = diff::members(&before, &after);
+        Ok::<_, Refused>(
+            json!({ "change": if members.is_empty() { "none" } else { "change" }, "members": members }),
+        )
+    });
+    Ok(found.await??)
 }
 
 fn tag(kind: ObjectKind) -> &'static str {
@@ -261,7 +311,7 @@ pub async fn remove(
     Path((tenant, collection, id)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let by = operator(&api, &headers)?;
+    let by = admin(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let _editing = api.editing.lock().await;
     let secret = Secret::gone(&api, &tenant, kind, &id).await?;

@@ -61,7 +61,9 @@ impl From<Refused> for Problem {
             Refused::Busy => later(1),
             Refused::DiskFull | Refused::ClockLeapt | Refused::Stopping => later(10),
             Refused::Object(_) => at(StatusCode::BAD_REQUEST),
-            Refused::Unfit(_) | Refused::Fact(_) | Refused::IdempotencyKey => at(StatusCode::CONFLICT),
+            Refused::Unfit(_) | Refused::Owned(_) | Refused::Fact(_) | Refused::IdempotencyKey => {
+                at(StatusCode::CONFLICT)
+            }
             Refused::SubjectsMax => at(StatusCode::FORBIDDEN),
             Refused::StreamsMax => at(StatusCode::CONFLICT),
             Refused::TooLarge => at(StatusCode::PAYLOAD_TOO_LARGE),

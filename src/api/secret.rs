@@ -79,6 +79,11 @@ impl Secret {
         };
         given.remove(place.stored);
         match given.remove(place.given) {
+            // The same again changes nothing.
+            Some(Value::String(value)) if secret.is_in_use(api, tenant, &value) => {
+                given.insert(place.stored.into(), secret.old.clone().into());
+                secret.stays = true;
+            }
             Some(Value::String(value))
                 if !value.is_empty() && http::HeaderValue::from_str(&value).is_ok() =>
             {
@@ -101,6 +106,12 @@ impl Secret {
             }
         }
         Ok(secret)
+    }
+
+    /// Whether this value is what the file in use holds.
+    fn is_in_use(&self, api: &Api, tenant: &TenantId, value: &str) -> bool {
+        let old = self.old.as_deref().and_then(|old| api.keys.secret(tenant, old).ok().flatten());
+        old.as_deref() == Some(value)
     }
 
     /// The secret of an object that is taken away.

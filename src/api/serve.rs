@@ -24,6 +24,9 @@ use crate::tls::peer::Peer;
 /// Spawns a task under a name; `app` owns it.
 pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>;
 
+/// What hyper buffers of one connection at most, in bytes.
+pub const CONNECTION_BUFFER_MAX: usize = 400 << 10;
+
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

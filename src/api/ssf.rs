@@ -203,7 +203,6 @@ async fn change(
     let stream = if planned.stream == *before && planned.header == Header::Unsaid {
         planned.stream
     } else {
-        may_change(&api, &asked, &stream_id).await?;
         keep(&api, &asked, planned).await?
     };
     Ok(answer(StatusCode::OK, Some(&shown::configuration(&asked.doors, rights, &stream))))
@@ -218,7 +217,6 @@ async fn remove(
     let stream_id = required(request.uri())?;
     let _editing = api.editing.lock().await;
     api.stream(&asked, &stream_id)?;
-    may_change(&api, &asked, &stream_id).await?;
     let (tenant, kind) = (&asked.tenant, ObjectKind::Stream);
     let secret = Secret::gone(&api, tenant, kind, &stream_id).await?;
     secret.keep_with(&api, tenant, api.hub.remove(tenant, kind, &stream_id, &asked.by())).await?;
@@ -241,20 +239,6 @@ impl From<plan::Refused> for Problem {
             plan::Refused::Bad(detail) => Self::bad_request(detail),
             plan::Refused::Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, detail),
         }
-    }
-}
-
-/// What a file says stays as the file says it.
-async fn may_change(api: &Api, asked: &Asked, stream_id: &str) -> Result<(), Problem> {
-    let (tenant, id) = (asked.tenant.clone(), stream_id.to_string());
-    let by =
-        api.hub.look(move |spine| Some(spine.state(&tenant)?.object(ObjectKind::Stream, &id)?.by.clone()));
-    match by.await?.as_deref() {
-        Some("file") => {
-            let detail = "this stream is made by the hub's configuration file";
-            Err(Problem::new(StatusCode::FORBIDDEN, detail))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,18 +9,27 @@
 //! - [`authorization`]: access tokens, judged and made
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
+//! - [`footprint`]: what the limits come to at worst
 //! - [`offline`]: `journal verify`, `store rebuild`, `keys reseal`
+//! - [`backup`], [`restore`] (with [`manifest`]): a whole copy, and back under a new journal id; [`origins`]: the
+//!   journals before
+//! - [`keeping`]: silent receivers' streams stop, others are kept alive
 //! - [`serve`], [`running`]: start; run and stop
 
 pub mod authorization;
+pub mod backup;
 pub mod certificates;
 pub mod convert;
+pub mod footprint;
 #[cfg(feature = "kafka")]
 pub mod health;
 pub mod keeping;
+pub mod manifest;
 pub mod offline;
+pub mod origins;
 pub mod projections;
 pub mod reconcile;
+pub mod restore;
 pub mod rotation;
 pub mod running;
 pub mod schedule;
@@ -31,4 +40,5 @@ pub mod tasks;
 pub mod wiring;
 
 pub use offline::{rebuild_store, reseal, verify};
+pub use restore::restore as restore_backup;
 pub use tasks::Tasks;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::origins;
 use super::seal::AuditSeal;
 use super::store::Places;
 use crate::clock::{OsChance, SharedChance, System};
@@ -105,7 +106,8 @@ fn oldest(
             read => return Ok((read?.1, *position, name.clone())),
         }
     }
-    Ok((start::empty(), Position::OLDEST, "zero".to_string()))
+    // A restored journal goes on from its origins: zero is where they end.
+    Ok((origins::states(places, seal)?, Position::OLDEST, "zero".to_string()))
 }
 
 fn compare(name: &str, header: &Header, states: &States) -> anyhow::Result<()> {
@@ -131,7 +133,8 @@ pub fn rebuild_store(config: &Config) -> anyhow::Result<Value> {
     let (journal, _) = Journal::open(disk.clone(), options, chance)?;
     let bases = Folder::read_only(&places.bases);
     let mut reader = Reader::open(disk)?;
-    let mut loaded = start::load(&bases, &mut reader, &seal, None, journal.id(), journal.end())?;
+    let at = (journal.id(), journal.end());
+    let mut loaded = origins::load(&places, &bases, &mut reader, &seal, None, at)?;
     Mirror::wipe(&places.mirror)?;
     let mut store = Mirror::open(&places.mirror)?;
     let rows = mirror::seed(&mut store, &mut loaded.states, (journal.id(), journal.end()))

@@ -6,8 +6,10 @@ use anyhow::Context as _;
 
 use crate::clock::{Chance, random_secret};
 use crate::config::FileObject;
-use crate::hub::object::{Object, ObjectKind, Operator, Tenant};
+use crate::hub::object::{Object, ObjectKind, Operator, Role, Tenant};
+use crate::hub::owner::{self, Owner};
 use crate::hub::sequencer::Hub;
+use crate::hub::state::{State, Stored};
 use crate::keys::Keys;
 use crate::tenant::TenantId;
 use crate::transmitter::ssf::plan;
@@ -37,22 +39,29 @@ pub async fn found(hub: &Hub, dir: &Path, chance: &dyn Chance) -> anyhow::Result
     // Journaled first: a crash in between leaves no file, and the next start makes another one. The other way round it
     // would leave a file that opens nothing.
     let credential = random_secret(chance);
-    let operator = Operator { id: "admin".into(), bearer_sha256: crate::keys::hash_secret(&credential) };
+    let bearer_sha256 = crate::keys::hash_secret(&credential);
+    let operator = Operator { id: "admin".into(), bearer_sha256, role: Role::Admin };
     hub.put(&TenantId::hub(), Object::Operator(operator), "hub").await?;
     crate::keys::write_private(&path, credential.as_bytes())
         .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;
     Ok(Some(credential))
 }
 
-async fn stored(hub: &Hub, tenant: &TenantId, kind: ObjectKind, id: &str) -> anyhow::Result<Option<Object>> {
+async fn stored(hub: &Hub, tenant: &TenantId, kind: ObjectKind, id: &str) -> anyhow::Result<Option<Stored>> {
     let (tenant, id) = (tenant.clone(), id.to_string());
-    Ok(hub.look(move |spine| Some(spine.state(&tenant)?.object(kind, &id)?.object.clone())).await?)
+    Ok(hub.look(move |spine| Some(spine.state(&tenant)?.object(kind, &id)?.clone())).await?)
 }
 
-/// Journals every object of the file that is new or changed. Secrets go to `keys/` first: an entry never names a
-/// secret that is not there.
-pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> anyhow::Result<usize> {
-    let mut changed = 0;
+/// Journals every object of the file that is new or changed, and leaves to the API what it no longer holds. Secrets go to
+/// `keys/` first: an entry never names a secret that is not there. `source` is the file's name.
+pub async fn apply_file(
+    hub: &Hub,
+    keys: &Keys,
+    objects: Vec<FileObject>,
+    source: &str,
+) -> anyhow::Result<usize> {
+    let by = owner::file(source);
+    let mut changed = release(hub, &objects).await?;
     for FileObject { tenant, object, secret } in objects {
         if let Some((id, value)) = secret
             && keys.secret(&tenant, &id).ok().flatten().as_deref() != Some(value.as_str())
@@ -60,15 +69,16 @@ pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> any
             keys.put_secret(&tenant, &id, &value)?;
         }
         let before = stored(hub, &tenant, object.kind(), object.id()).await?;
-        let object = keeping_revoked(object, before.as_ref());
-        if before.as_ref() == Some(&object) {
+        let object = keeping_revoked(object, before.as_ref().map(|before| &before.object));
+        if before.as_ref().is_some_and(|before| before.object == object && before.by == by) {
             continue;
         }
+        let before = before.map(|before| before.object);
         let what = format!("{}/{}", object.kind().collection(), object.id());
         // What an operator had given the stream by hand is not used any more.
         let useless = before.as_ref().and_then(secret_of).filter(|old| Some(*old) != secret_of(&object));
         let useless = useless.map(String::from);
-        hub.put(&tenant, object, "file").await.with_context(|| format!("{tenant}: {what}"))?;
+        hub.put(&tenant, object, &by).await.with_context(|| format!("{tenant}: {what}"))?;
         if let Some(useless) = useless {
             keys.drop_secret(&tenant, &useless)?;
         }
@@ -109,6 +119,33 @@ fn keeping_revoked(mut object: Object, before: Option<&Object>) -> Object {
         receiver.keep_revoked(before);
     }
     object
+}
+
+/// What a file held and holds no longer stays as it is, and is the API's from now on.
+async fn release(hub: &Hub, objects: &[FileObject]) -> anyhow::Result<usize> {
+    let all = hub
+        .look(|spine| {
+            let of = |(tenant, state): (&TenantId, &State)| {
+                let files = state.objects().filter(|s| matches!(Owner::of(&s.by), Owner::File(_)));
+                files.map(|s| (tenant.clone(), s.object.clone())).collect::<Vec<_>>()
+            };
+            spine.states().iter().flat_map(of).collect::<Vec<_>>()
+        })
+        .await?;
+    let mut released = 0;
+    for (tenant, object) in all {
+        let held = |o: &FileObject| {
+            o.tenant == tenant && o.object.kind() == object.kind() && o.object.id() == object.id()
+        };
+        if objects.iter().any(held) {
+            continue;
+        }
+        let what = format!("{}/{}", object.kind().collection(), object.id());
+        tracing::warn!(%tenant, what, "no longer in the configuration file: it stays, and is the admin API's now");
+        hub.put(&tenant, object, "hub").await.with_context(|| format!("{tenant}: {what}"))?;
+        released += 1;
+    }
+    Ok(released)
 }
 
 /// The secret that an object names.

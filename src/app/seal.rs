@@ -23,6 +23,8 @@ use crate::tenant::{Seq, TenantId};
 
 /// `typ` of a signed base header.
 const BASE_TYP: &str = "ssf-hub-base+jwt";
+/// `typ` of a signed manifest of a backup.
+const MANIFEST_TYP: &str = "ssf-hub-backup+jwt";
 /// `typ` of signed chain heads.
 const HEADS_TYP: &str = "ssf-hub-heads+jwt";
 /// Largest signed text that is read back, in bytes.
@@ -69,6 +71,21 @@ impl AuditSeal {
         let (header, payload) = verify_compact(compact.as_bytes(), &self.public, &[Alg::ES256], SIGNED_MAX)
             .map_err(|e| e.to_string())?;
         if header.typ_is(typ) { Ok(payload) } else { Err("it is signed for another purpose".into()) }
+    }
+
+    /// Which audit key this is.
+    pub fn kid(&self) -> &str {
+        self.key.kid()
+    }
+
+    /// A backup's manifest as compact JWS.
+    pub fn sign_manifest(&self, json: &[u8]) -> anyhow::Result<String> {
+        Ok(sign_compact(&self.key, MANIFEST_TYP, json)?)
+    }
+
+    /// A manifest back, if the signature is this hub's.
+    pub fn open_manifest(&self, compact: &str) -> Result<Vec<u8>, String> {
+        self.open_typ(compact, MANIFEST_TYP)
     }
 
     /// Appends the signed heads of what is durable now to `heads.jws`.

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::backup::Backups;
 use super::keeping::{self, Keeper};
 use super::running::Running;
 use super::seal::AuditSeal;
@@ -66,6 +67,11 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let began = Stopwatch::start();
     let Runtime { clock, chance } = runtime;
     let places = Places::under(&config.data_dir);
+    anyhow::ensure!(
+        !super::restore::is_unfinished(&places.root),
+        "a restore into {} was interrupted: empty the directory and restore again",
+        places.root.display()
+    );
     crate::keys::private_dir(&places.root)
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
     // The lock comes first: a second hub on this directory must not make keys beside the first one's.
@@ -149,7 +155,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     };
 
     let credential = reconcile::found(&hub, &places.root, &*chance).await?;
-    let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec()).await?;
+    let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec(), config.source()).await?;
     let revised = reconcile::revise_streams(&hub).await?;
     if revised > 0 {
         tracing::info!(revised, "streams follow the rights that their receivers have now");
@@ -162,7 +168,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let transmitting = super::convert::transmitter(&config);
     let issuer = Issuer::new(journal_id.0, &config.public_url);
     let signer = Arc::new(Signer::new(
-        issuer,
+        issuer.clone(),
         keys.clone(),
         transmitting.sign_parallel(),
         transmitting.signed_cache_max,
@@ -201,6 +207,15 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         own_issuer_prefix: format!("{}/t/", config.public_url),
         max_bytes: config.limits.set_bytes,
     };
+    let editing = Arc::new(tokio::sync::Mutex::new(()));
+    let backups = Arc::new(Backups {
+        hub: hub.clone(),
+        places: places.clone(),
+        seal: seal.clone(),
+        clock: clock.clone(),
+        editing: editing.clone(),
+        one: tokio::sync::Mutex::new(()),
+    });
     let keeper = Keeper {
         hub: hub.clone(),
         views: views.clone(),
@@ -236,6 +251,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             shutdown: stopping.clone(),
         }),
         gate,
+        issuer,
         keys: keys.clone(),
         jwks_max_age_s: config.keys.jwks_max_age_s,
         rate: Rate::new(PRINCIPALS_MAX),
@@ -245,9 +261,10 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         page: page.clone(),
         outbox,
         egress,
-        history: Arc::new(Journaled::new(places.journal.clone())),
+        history: Arc::new(Journaled::new(super::origins::journals(&places))),
         ready: ready.clone(),
-        editing: tokio::sync::Mutex::new(()),
+        editing,
+        backup: Arc::new(move |dir| Box::pin(backups.clone().write(dir))),
         kafka: kafka_told,
         ssf: api::ssf::Ssf {
             public_url: config.public_url.clone(),

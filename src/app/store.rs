@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::origins;
 use super::seal::{AuditSeal, heads_of};
 use crate::clock::{SharedChance, SharedClock};
 use crate::config::Config;
@@ -15,6 +16,7 @@ use crate::journal::{Folder, Journal, JournalId, Options, Position, Reader};
 use crate::store::Mirror;
 
 /// Where things lie under the data directory.
+#[derive(Clone)]
 pub struct Places {
     /// The journal's segments.
     pub journal: PathBuf,
@@ -24,6 +26,8 @@ pub struct Places {
     pub mirror: PathBuf,
     /// Our keys and secrets.
     pub keys: PathBuf,
+    /// Journals that a restored hub goes on from.
+    pub origins: PathBuf,
     /// The directory itself: side files.
     pub root: PathBuf,
 }
@@ -37,6 +41,7 @@ impl Places {
             bases: at("bases"),
             mirror: at("mirror"),
             keys: at("keys"),
+            origins: at("origins"),
             root: root.into(),
         }
     }
@@ -54,6 +59,7 @@ pub(super) struct Opened {
 
 /// Folds the states up to the journal's end, and holds them against its heads.
 fn load_states(
+    places: &Places,
     disk: &Arc<Folder>,
     journal: &Journal,
     seal: &AuditSeal,
@@ -61,7 +67,8 @@ fn load_states(
     mirror: Option<&Mirror>,
 ) -> anyhow::Result<start::Loaded> {
     let mut reader = Reader::open(disk.clone())?;
-    let loaded = start::load(bases, &mut reader, seal, mirror, journal.id(), journal.end())?;
+    let at = (journal.id(), journal.end());
+    let loaded = origins::load(places, bases, &mut reader, seal, mirror, at)?;
     for (tenant, seq, _) in journal.heads() {
         let folded = loaded.states.get(&tenant).map(|s| s.seq());
         anyhow::ensure!(
@@ -107,11 +114,11 @@ pub(super) fn open_store(
             Mirror::wipe(&places.mirror).and_then(|()| Mirror::open(&places.mirror)).ok()
         }
     };
-    let mut loaded = match load_states(&disk, &journal, seal, bases, mirror.as_ref()) {
+    let mut loaded = match load_states(places, &disk, &journal, seal, bases, mirror.as_ref()) {
         Err(error) if mirror.is_some() => {
             // The journal decides: if it is the journal's fault, it shows again without the mirror.
             tracing::warn!(error = format!("{error:#}"), "no start from the mirror; trying without it");
-            load_states(&disk, &journal, seal, bases, None)?
+            load_states(places, &disk, &journal, seal, bases, None)?
         }
         loaded => loaded?,
     };

@@ -31,6 +31,7 @@ pub struct AdminClient {
     address: SocketAddr,
     tls: Option<crate::tls::Config>,
     credential: Secret,
+    timeout: Duration,
 }
 
 impl AdminClient {
@@ -46,8 +47,8 @@ impl AdminClient {
             return Err(Failure::failed(format!("{} holds no admin credential", path.display())));
         }
         let tls = Some(&config.admin.tls).filter(|tls| tls.is_on()).cloned();
-        let address = config.admin_address();
-        Ok(Self { address, tls, credential: Secret::new(credential.into()) })
+        let (address, credential) = (config.admin_address(), Secret::new(credential.into()));
+        Ok(Self { address, tls, credential, timeout: TIMEOUT })
     }
 
     /// Calls, and waits for the answer's JSON (`null` where there is none). An answer other than 2xx is a
@@ -56,9 +57,15 @@ impl AdminClient {
         super::block_on(false, self.exchange(method, path, body))
     }
 
+    /// The same for what may take longer.
+    pub fn patiently(mut self, wait: Duration) -> Self {
+        self.timeout = wait;
+        self
+    }
+
     async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let request = self.request(method, path, body).map_err(Failure::failed)?;
-        let answer = tokio::time::timeout(TIMEOUT, self.send(request)).await;
+        let answer = tokio::time::timeout(self.timeout, self.send(request)).await;
         let (status, body) =
             answer.map_err(|_| Failure::failed(format!("the hub at {} does not answer", self.address)))??;
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
@@ -157,7 +164,8 @@ mod tests {
     async fn exchange(method: Method, body: Option<Value>, answer: &str) -> (Result<Value, Failure>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = AdminClient { address, tls: None, credential: Secret::new("0123456789abcdef".into()) };
+        let credential = Secret::new("0123456789abcdef".into());
+        let client = AdminClient { address, tls: None, credential, timeout: TIMEOUT };
         let (done, asked) =
             tokio::join!(client.exchange(method, "/admin/v1/status", body.as_ref()), peer(listener, answer));
         (done, asked)
@@ -200,7 +208,8 @@ mod tests {
     #[test]
     fn nobody_there() {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let client = AdminClient { address, tls: None, credential: Secret::new("0123456789abcdef".into()) };
+        let credential = Secret::new("0123456789abcdef".into());
+        let client = AdminClient { address, tls: None, credential, timeout: TIMEOUT };
         let failure = client.call(Method::GET, "/admin/v1/status", None).unwrap_err();
         assert!(failure.to_string().contains("is it running?"), "{failure}");
         assert!(!format!("{client:?}").contains("0123456789abcdef"));

@@ -1,4 +1,5 @@
-//! `ssf-hub check-config`: what is wrong with the configuration, all at once, or what it comes to.
+//! `ssf-hub check-config`: what is wrong with the configuration, all at once, or what it comes to: also at worst, in
+//! memory and on disk.
 
 use std::collections::BTreeMap;
 
@@ -32,5 +33,6 @@ pub fn run(config: Result<Config, Mistakes>, printer: &Printer) -> Result<(), Fa
         "admin": config.admin.listen,
         "kafka": config.kafka.is_on(),
         "objects": counts,
+        "worst_case": crate::app::footprint::worst_case(&config),
     }))
 }

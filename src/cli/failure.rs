@@ -13,6 +13,9 @@ pub enum Failure {
     /// The configuration has mistakes.
     #[error("{0}")]
     Config(#[from] Mistakes),
+    /// A dry run found a difference; it was printed.
+    #[error("there is a difference")]
+    Differs,
     /// Refused by the hub, or failed.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
@@ -24,10 +27,11 @@ impl Failure {
         Self::Failed(anyhow::anyhow!("{what}"))
     }
 
-    /// 2 for usage and configuration, 1 for the rest.
+    /// 2 for usage and configuration, 3 for a difference, 1 for the rest.
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
+            Self::Differs => 3,
             Self::Failed(_) => 1,
         }
     }
@@ -40,6 +44,7 @@ impl Failure {
             Self::Config(mistakes) => {
                 format!("ssf-hub: the configuration has {} mistake(s):\n{mistakes}", mistakes.0.len())
             }
+            Self::Differs => return ExitCode::from(self.status()),
             // The whole chain of causes, on one line.
             Self::Failed(error) => format!("ssf-hub: {error:#}"),
         };

@@ -3,7 +3,7 @@
 //! Stands beside the flow: `serve` and `demo` start a hub; `check-config`, `journal verify` and `store
 //! rebuild` work on files; everything else asks the running hub's admin API on this machine, with the
 //! credential in the data directory. Answers go to standard output, everything else to standard error. Exit
-//! status: 0 done, 1 refused or failed, 2 wrong usage or configuration. One file per command, each thin.
+//! status: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 a dry run found a difference. One file per command, each thin.
 //!
 //! - [`admin_client`]: one call to the admin API
 //! - [`once`]: what is seen once
@@ -11,11 +11,14 @@
 //! - [`failure`]: what ends a command early
 
 pub mod admin_client;
+pub mod apply;
+pub mod backup;
 pub mod base;
 pub mod check_config;
 pub mod clock;
 pub mod dead_letters;
 pub mod demo;
+pub mod emit;
 pub mod failure;
 pub mod journal;
 pub mod keys;
@@ -25,6 +28,7 @@ pub mod once;
 pub mod print;
 pub mod put;
 pub mod remove;
+pub mod restore;
 pub mod secret;
 pub mod serve;
 pub mod status;
@@ -73,6 +77,10 @@ pub enum Command {
     Journal(journal::Command),
     /// Write a base now.
     Base,
+    /// Copy the running hub into a new directory: journal, base and keys, signed.
+    Backup(backup::Args),
+    /// Make a data directory of a backup, under a new journal id; the hub must not be running.
+    Restore(restore::Args),
     /// Look after the mirror of the state.
     #[command(subcommand)]
     Store(store::Command),
@@ -82,8 +90,12 @@ pub enum Command {
     Kill(kill::Args),
     /// Take a kill back: tokens from before stay dead, new ones pass.
     Lift(kill::Args),
+    /// Say something to the streams that want it; it stops nobody.
+    Emit(emit::Args),
     /// Make or change an object from a file (JSON or TOML; `-` is standard input).
     Put(put::Args),
+    /// Apply objects from files, and print what differs.
+    Apply(apply::Args),
     /// List the objects of a kind.
     List(list::Args),
     /// Take an object away.
@@ -161,11 +173,15 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::CheckConfig => Ok(()),
         Command::Journal(command) => journal::run(config, command, printer),
         Command::Base => base::run(&config, printer),
+        Command::Backup(args) => backup::run(&config, &args, printer),
+        Command::Restore(args) => restore::run(config, args, printer),
         Command::Store(command) => store::run(config, command, printer),
         Command::Why(args) => why::run(&config, &args, printer),
         Command::Kill(args) => kill::run(&config, "kill", &args, printer),
         Command::Lift(args) => kill::run(&config, "lift", &args, printer),
+        Command::Emit(args) => emit::run(&config, &args, printer),
         Command::Put(args) => put::run(&config, &args, printer),
+        Command::Apply(args) => apply::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
         Command::Secret(command) => secret::run(&config, &command, printer),
@@ -209,12 +225,17 @@ mod tests {
             "check-config --json",
             "journal verify --data-dir d",
             "base",
+            "backup d",
+            "restore d --data-dir e --audit-kid k",
             "store rebuild",
             "why default:42",
             "kill run r-1 --iss https://i.example --reason test",
             "lift agent a-1 --reason done --tenant acme",
+            "emit session-revoked --subject format=email email=a@b.example --reason-admin test --tenant acme",
             "put upstreams - --tenant acme",
             "put client c.json --new-bearer --bearer-file c.bearer",
+            "apply -f d --dry-run",
+            "apply -f a.toml -f b.json --prune --set team-a",
             "list token-issuer",
             "remove points nginx",
             "dead-letters list --tenant acme",
@@ -240,9 +261,12 @@ mod tests {
             "kill run r-1",
             "kill run --reason x",
             "kill run r-1 --reason x --tenant A",
+            "emit session-revoked",
             "put robots x.json",
             "put upstreams",
             "put clients c.json --bearer-file x",
+            "apply",
+            "apply -f d --set a:b",
             "remove points ../x",
             "why ../../x",
             "token new saas",
@@ -253,6 +277,8 @@ mod tests {
             "keys rotate",
             "keys rotate acme --alg HS256",
             "keys revoke acme ../x",
+            "backup",
+            "restore",
             "dead-letters redrive",
         ];
         for line in bad {

@@ -31,6 +31,14 @@ impl Printer {
         if self.json { self.line(&value.to_string()) } else { self.line(&clean(sentence)) }
     }
 
+    /// Writes an answer: as it is, or as these lines.
+    pub fn lines(&self, value: &Value, lines: &[String]) -> Result<(), Failure> {
+        if self.json {
+            return self.line(&value.to_string());
+        }
+        lines.iter().try_for_each(|text| self.line(&clean(text)))
+    }
+
     fn line(&self, text: &str) -> Result<(), Failure> {
         match writeln!(std::io::stdout(), "{text}") {
             // `ssf-hub list … | head` is no failure.

@@ -224,6 +224,7 @@ fn unique(object: &Object) -> Option<(&'static str, &str)> {
         Object::Client(c) if c.bearer_sha256.is_empty() => None,
         Object::Client(c) => Some(("bearer", &c.bearer_sha256)),
         Object::Point(p) => Some(("bearer", &p.bearer_sha256)),
+        Object::Operator(o) => Some(("bearer", &o.bearer_sha256)),
         Object::TokenIssuer(i) => Some(("iss", &i.iss)),
         Object::AuthorizationServer(a) => Some(("iss", &a.iss)),
         _ => None,

@@ -28,7 +28,7 @@ pub fn presented(
         && faults.len() == before
         && !members.contains_key("bearer")
         && !is_receiver
-        && matches!(kind, ObjectKind::Client | ObjectKind::Point)
+        && matches!(kind, ObjectKind::Client | ObjectKind::Point | ObjectKind::Operator)
     {
         faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
     }

@@ -10,11 +10,12 @@
 //! - [`secret`]: what the configuration only points at
 //! - [`objects`]: upstreams, issuers, clients, points and streams of the file; [`credentials`]: their secrets
 //! - [`check`]: how things fit together
-//! - [`objects`]: upstreams, issuers, clients, points and streams of the file
+//! - [`objects`]: upstreams, issuers, clients, points and streams of the file; [`apply`]: of a file of their own
 //! - [`check`], [`files`]: how things fit together, and with the files that they name
 //! - [`mistake`]: what is wrong, and where
 //! - [`load`]: all of it in order
 
+pub mod apply;
 pub mod check;
 pub mod credentials;
 pub mod files;
@@ -71,6 +72,7 @@ pub struct Config {
     /// Logs.
     pub log: crate::telemetry::Config,
     objects: Vec<FileObject>,
+    source: String,
 }
 
 impl Config {
@@ -93,18 +95,26 @@ impl Config {
             kafka: s.kafka,
             log: s.log,
             objects,
+            source: "the environment".into(),
         }
     }
 
     /// Reads and judges everything: the defaults, the file if one is given, the variables `SSF_HUB__…` of
     /// `env`, and the secrets that they point at. Errors are the operator's; they come all at once.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, Mistakes> {
-        load::load(path, &env.collect::<BTreeMap<_, _>>())
+        let config = load::load(path, &env.collect::<BTreeMap<_, _>>())?;
+        let source = path.map_or(config.source.clone(), |path| path.display().to_string());
+        Ok(Self { source, ..config })
     }
 
     /// The objects that the file names; tenants first, clients before streams.
     pub fn objects(&self) -> &[FileObject] {
         &self.objects
+    }
+
+    /// The name of the file that the objects come from.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The folder of the keys.

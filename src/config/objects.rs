@@ -1,4 +1,4 @@
-//! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants.
+//! The objects that the file names: upstreams, token issuers, clients, points, streams, tenants, operators.
 //!
 //! They become the same [`Object`]s that the admin API makes; `app` journals those that changed. Secrets are read by
 //! [`super::credentials`].
@@ -12,9 +12,10 @@ use crate::hub::object::{Error, Object, ObjectKind};
 use crate::tenant::TenantId;
 
 /// The lists of the file, in the order in which their objects are journaled.
-pub const LISTS: [(&str, ObjectKind); 7] = [
+pub const LISTS: [(&str, ObjectKind); 8] = [
     ("tenant", ObjectKind::Tenant),
     ("authorization_server", ObjectKind::AuthorizationServer),
+    ("operator", ObjectKind::Operator),
     ("client", ObjectKind::Client),
     ("upstream", ObjectKind::Upstream),
     ("token_issuer", ObjectKind::TokenIssuer),
@@ -25,7 +26,7 @@ pub const LISTS: [(&str, ObjectKind); 7] = [
 /// An object of the file.
 #[derive(Clone, PartialEq)]
 pub struct FileObject {
-    /// Whose it is; `_hub` for tenants.
+    /// Whose it is; `_hub` for tenants and operators.
     pub tenant: TenantId,
     /// The object.
     pub object: Object,
@@ -77,7 +78,7 @@ fn object(
 ) -> Option<Placed> {
     let before = faults.len();
     let tenant = match (kind, members.remove("tenant")) {
-        (ObjectKind::Tenant, _) => TenantId::hub(),
+        (ObjectKind::Tenant | ObjectKind::Operator, _) => TenantId::hub(),
         (_, Some(Value::String(id))) => TenantId::parse(&id).ok()?,
         _ => TenantId::default_tenant(),
     };
@@ -124,7 +125,8 @@ mod tests {
     use crate::config::schema::TEXT;
     use crate::keys::hash_secret;
 
-    const VARIABLES: [(&str, &str); 9] = [
+    const VARIABLES: [(&str, &str); 10] = [
+        ("NIGHT_SHIFT_BEARER", "nightshift-0123456789"),
         ("ACME_PARTNERS_SECRET", "partners:0123456789"),
         ("ACME_CRM_SECRET", "crm-secret-0123456789"),
         ("ACME_CRM_OLD_SECRET", "crm-old-secret-0123456789"),
@@ -158,6 +160,7 @@ mod tests {
                 ("_hub", "tenants", "acme"),
                 ("acme", "authorization-servers", "corp"),
                 ("acme", "authorization-servers", "partners"),
+                ("_hub", "operators", "night-shift"),
                 ("acme", "clients", "agent-platform"),
                 ("acme", "clients", "crm-receiver"),
                 ("acme", "upstreams", "keycloak"),

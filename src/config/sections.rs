@@ -269,6 +269,6 @@ mod tests {
             ["bootstrap_servers", "create_topics", "partitions", "prefix", "properties", "replication"]
         );
         let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(sections.len(), 16 + 7);
+        assert_eq!(sections.len(), 16 + 8);
     }
 }

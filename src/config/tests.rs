@@ -294,17 +294,18 @@ fn the_example_is_good_and_shows_no_secret() {
         ("ACME_CRM_SECRET", "hunter2-crm-secret"),
         ("ACME_CRM_OLD_SECRET", "hunter2-crm-old-secret"),
         ("ACME_CRM_TOKEN", "hunter2-crm-token"),
+        ("NIGHT_SHIFT_BEARER", "hunter2-night-shift"),
         ("ACME_KEYCLOAK_BEARER", "hunter2-keycloak"),
         ("ACME_PLATFORM_BEARER", "hunter2-platform"),
         ("ACME_NGINX_BEARER", "hunter2-nginx-xx"),
         ("ACME_CRM_AUTHORIZATION", "Basic hunter2"),
     ];
     let config = load(text, &env).unwrap();
-    assert_eq!(config.objects().len(), 10);
+    assert_eq!(config.objects().len(), 11);
     assert_eq!(config.kafka.properties["sasl.password"].reveal(), "hunter2-kafka");
     assert_eq!(config.admin_address(), "127.0.0.1:8481".parse().unwrap());
     assert!(!format!("{config:?}").contains("hunter2"));
-    let missing = load(text, &env[..8]).unwrap_err();
+    let missing = load(text, &env[..9]).unwrap_err();
     assert_eq!(missing.len(), 1, "{missing:?}");
 }
 

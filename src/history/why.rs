@@ -2,7 +2,7 @@
 //!
 //! Reads segment by segment from the oldest on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -14,13 +14,13 @@ use crate::tenant::{EntryId, Seq};
 
 /// The journal's files.
 pub struct Journaled {
-    dir: PathBuf,
+    dirs: Vec<PathBuf>,
 }
 
 impl Journaled {
-    /// Reads under `dir`.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    /// Reads the journals in `dirs`: the hub's own first, then those that it goes on from.
+    pub fn new(dirs: Vec<PathBuf>) -> Self {
+        Self { dirs }
     }
 
     /// An entry in words, and what caused it. `None` where there is no such entry. Blocking.
@@ -37,7 +37,16 @@ impl Journaled {
     }
 
     fn find(&self, id: &EntryId) -> Result<Option<Entry>, String> {
-        let disk = Arc::new(Folder::read_only(&self.dir));
+        for dir in &self.dirs {
+            if let Some(entry) = Self::find_in(dir, id)? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_in(dir: &Path, id: &EntryId) -> Result<Option<Entry>, String> {
+        let disk = Arc::new(Folder::read_only(dir));
         let mut reader = Reader::open(disk).map_err(|e| e.to_string())?;
         for batch in reader.batches(Position::OLDEST).map_err(|e| e.to_string())? {
             for entry in batch.map_err(|e| e.to_string())?.entries {
@@ -75,6 +84,8 @@ fn show(id: &EntryId, entry: &Entry) -> Result<Value, String> {
         Body::Subjects(change) => shown["subjects"] = json!(change),
         Body::Status(change) => shown["status"] = json!(change),
         Body::Control(control) => shown["verification"] = json!(control),
+        Body::Emit(emit) => shown["emit"] = json!(emit),
+        Body::Restored(from) => shown["restored"] = json!(from),
         Body::Tick => {}
     }
     Ok(shown)

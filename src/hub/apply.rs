@@ -3,6 +3,7 @@
 //! No clock, chance, I/O, key, float or hash-map order; bounds are counts (DESIGN 2). Due timers fire first,
 //! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
 
+mod emit;
 pub mod flow;
 mod owe;
 mod remember;
@@ -67,10 +68,11 @@ impl State {
             Body::Keys(keys) => {
                 self.evidence.insert(keys.upstream.clone(), names::hash(&[keys.jwks.as_bytes()]));
             }
-            Body::ClockAccepted { .. } => {}
             Body::Subjects(change) => self.subjects_changed(entry, change),
             Body::Status(change) => self.status_changed(entry, change, &mut fx),
             Body::Control(control) => self.verification(entry, control, &mut fx),
+            Body::Emit(emit) => self.emit(entry, emit, &mut fx),
+            Body::ClockAccepted { .. } | Body::Restored(_) => {}
         }
         self.meta_mut(|m| {
             m.seq = entry.seq;

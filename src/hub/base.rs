@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::mirror::{row_key, split_key};
 use super::spine::Spine;
 use super::state::{FOLD_VERSION, State};
-use crate::journal::Position;
 use crate::journal::disk::Disk;
+use crate::journal::{JournalId, Link, Position};
 use crate::tenant::{Seq, TenantId};
 
 /// What the header of a base says.
@@ -90,14 +90,41 @@ pub fn name_of(position: Position) -> String {
     format!("base-{:08}-{:012}", position.segment, position.offset)
 }
 
+/// A place of a journal, for a base of the states there.
+pub struct Place {
+    /// Which journal.
+    pub journal: JournalId,
+    /// Everything before it is in.
+    pub position: Position,
+    /// Its chain heads there.
+    pub heads: Vec<(TenantId, Seq, Link)>,
+}
+
 /// Writes a base of what the spine holds now, and drops bases beyond the newest `keep`.
 pub fn write(spine: &Spine, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Result<String, String> {
+    let journal = spine.journal();
+    let place = Place { journal: journal.id(), position: journal.end(), heads: journal.heads() };
+    let name = write_states(spine.states(), &place, disk, seal)?;
+    let mut old = names(disk).map_err(|e| e.to_string())?;
+    while old.len() > keep.max(1) {
+        // The newest stand at the end; a base that cannot be removed only takes room.
+        let _ = disk.remove(&old.remove(0));
+    }
+    Ok(name)
+}
+
+/// Writes a base of these states at a place of a journal.
+pub fn write_states(
+    states: &BTreeMap<TenantId, State>,
+    place: &Place,
+    disk: &dyn Disk,
+    seal: &dyn Seal,
+) -> Result<String, String> {
     let mut body = Vec::new();
     let mut rows = 0u64;
     let mut tenants = BTreeMap::new();
-    let heads: BTreeMap<TenantId, [u8; 32]> =
-        spine.journal().heads().into_iter().map(|(tenant, _, head)| (tenant, head)).collect();
-    for (tenant, state) in spine.states() {
+    let heads: BTreeMap<&TenantId, &Link> = place.heads.iter().map(|(t, _, head)| (t, head)).collect();
+    for (tenant, state) in states {
         let mut dump = Vec::new();
         state.dump(&mut dump);
         rows += dump.len() as u64;
@@ -105,14 +132,14 @@ pub fn write(spine: &Spine, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Re
             push(&mut body, &row_key(tenant, &key));
             push(&mut body, &value);
         }
-        let head = heads.get(tenant).map(|h| hex(h)).unwrap_or_default();
+        let head = heads.get(tenant).map(|h| hex(*h)).unwrap_or_default();
         tenants.insert(tenant.clone(), Mark { seq: state.seq(), digest: hex(&state.digest()), head });
     }
     let header = Header {
         version: 1,
         fold_version: FOLD_VERSION,
-        journal: hex(&spine.journal().id().0),
-        position: spine.journal().end(),
+        journal: hex(&place.journal.0),
+        position: place.position,
         rows,
         rows_sha256: hex(&Sha256::digest(&body)),
         tenants,
@@ -123,11 +150,6 @@ pub fn write(spine: &Spine, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Re
     file.extend_from_slice(&body);
     let name = name_of(header.position);
     disk.put(&name, &file).map_err(|e| e.to_string())?;
-    let mut old = names(disk).map_err(|e| e.to_string())?;
-    while old.len() > keep.max(1) {
-        // The newest stand at the end; a base that cannot be removed only takes room.
-        let _ = disk.remove(&old.remove(0));
-    }
     Ok(name)
 }
 

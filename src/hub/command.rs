@@ -4,6 +4,7 @@
 
 use tokio::sync::oneshot;
 
+use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
@@ -36,6 +37,9 @@ pub enum Refused {
     /// An object that does not fit those that exist.
     #[error("{0}")]
     Unfit(String),
+    /// A file holds the object: it is changed there.
+    #[error("this object is in {0}: change it there; taken out of it, the next start leaves it to the API")]
+    Owned(String),
     /// No such object.
     #[error("there is no such {}", .0.collection())]
     NoObject(ObjectKind),
@@ -171,6 +175,8 @@ pub enum StreamChange {
         state: Option<String>,
     },
 }
+/// What is done where a base was written (its name, or why it could not): everything is durable then.
+pub type AtBase = Box<dyn FnOnce(&Spine, Result<String, Refused>) + Send>;
 
 /// One command.
 pub enum Command {
@@ -178,6 +184,8 @@ pub enum Command {
     Set(TenantId, Box<SetDraft>, Answer<SetAnswer>),
     /// Accept a fact.
     Fact(TenantId, Box<FactInput>, Answer<Done>),
+    /// Say something.
+    Emit(TenantId, Box<EmitDraft>, Answer<Emitted>),
     /// Kill (`true`) or lift (`false`).
     Act {
         /// Whose.
@@ -201,8 +209,8 @@ pub enum Command {
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
     Look(Look),
-    /// Write a base.
-    Base(Answer<String>),
+    /// Write a base, and look at what stands there.
+    Base(AtBase),
 }
 
 impl Command {
@@ -211,6 +219,7 @@ impl Command {
         match self {
             Self::Set(t, ..)
             | Self::Fact(t, ..)
+            | Self::Emit(t, ..)
             | Self::Put(t, ..)
             | Self::Remove(t, ..)
             | Self::Stream(t, ..)
@@ -230,6 +239,7 @@ impl Command {
         match self {
             Self::Set(_, set, _) => 600 + 2 * set.compact.len(),
             Self::Keys(_, keys, _) => 200 + keys.jwks.len(),
+            Self::Emit(_, emit, _) => 600 + emit.sub_id.get().len() + emit.event.get().len(),
             _ => 1000,
         }
     }

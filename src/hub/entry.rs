@@ -10,7 +10,9 @@ pub mod streams;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::emit::Emit;
 use super::object::{Object, ObjectKind};
+use super::restored::Restored;
 use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
@@ -297,6 +299,10 @@ pub enum Body {
     Status(streams::StatusChange),
     /// A verification event is to go out.
     Control(streams::Control),
+    /// An operator said something himself.
+    Emit(Emit),
+    /// The journal goes on from a backup of another one.
+    Restored(Restored),
 }
 
 /// A payload cannot be read.
@@ -363,6 +369,8 @@ impl Body {
             Self::Subjects(_) => 12,
             Self::Status(_) => 13,
             Self::Control(_) => 14,
+            Self::Emit(_) => 15,
+            Self::Restored(_) => 17,
         }
     }
 
@@ -383,6 +391,8 @@ impl Body {
             Self::Subjects(_) => "subjects",
             Self::Status(_) => "status",
             Self::Control(_) => "control",
+            Self::Emit(_) => "emit",
+            Self::Restored(_) => "restored",
         }
     }
 
@@ -407,6 +417,8 @@ impl Body {
             Self::Subjects(b) => serde_json::to_vec(b),
             Self::Status(b) => serde_json::to_vec(b),
             Self::Control(b) => serde_json::to_vec(b),
+            Self::Emit(b) => serde_json::to_vec(b),
+            Self::Restored(b) => serde_json::to_vec(b),
         }
     }
 
@@ -437,6 +449,8 @@ impl Body {
             12 => Self::Subjects(serde_json::from_slice(bytes).map_err(bad)?),
             13 => Self::Status(serde_json::from_slice(bytes).map_err(bad)?),
             14 => Self::Control(serde_json::from_slice(bytes).map_err(bad)?),
+            15 => Self::Emit(serde_json::from_slice(bytes).map_err(bad)?),
+            17 => Self::Restored(serde_json::from_slice(bytes).map_err(bad)?),
             _ => return Err(Error::Unknown { kind, version }),
         })
     }

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::effect::Effect;
 use super::entry::Fate;
-use super::spine::Stats;
+use super::spine::{Health, Stats};
 use crate::telemetry;
 use crate::tenant::TenantId;
 
@@ -23,6 +23,10 @@ pub struct Metrics {
     flushes: Gauge,
     entries: Gauge,
     bytes: Gauge,
+    intake_open: Gauge,
+    clock_leapt: Gauge,
+    mirror_open: Gauge,
+    base: Gauge,
 }
 
 impl Metrics {
@@ -38,6 +42,11 @@ impl Metrics {
             flushes: page.gauge("journal_flushes", "Journal flushes since the start"),
             entries: page.gauge("journal_entries", "Journal entries written since the start"),
             bytes: page.gauge("journal_bytes", "Journal bytes written since the start"),
+            intake_open: page.gauge("intake_open", "Whether new inputs are taken"),
+            clock_leapt: page.gauge("clock_leapt", "Whether the wall clock leapt and nobody accepted it"),
+            mirror_open: page.gauge("mirror_open", "Whether the mirror of the state is written"),
+            base: page
+                .gauge("base_written_timestamp_seconds", "When a base was written last, or the hub started"),
         }
     }
 
@@ -69,6 +78,14 @@ impl Metrics {
     /// How many requests wait.
     pub fn waiting(&self, n: usize) {
         self.waiting.set(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    /// How the spine is now.
+    pub fn health(&self, health: Health) {
+        self.intake_open.set(i64::from(health.intake_open));
+        self.clock_leapt.set(i64::from(health.clock_leapt));
+        self.mirror_open.set(i64::from(health.mirror_open));
+        self.base.set(health.base_ms / 1000);
     }
 
     /// What the journal did since the start.

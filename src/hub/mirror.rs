@@ -17,7 +17,9 @@ use crate::store::Mirror;
 use crate::tenant::TenantId;
 
 /// More rows than this waiting: the mirror cannot keep up and is closed rather than let memory grow.
-const ROWS_MAX: usize = 2_000_000;
+pub const ROWS_MAX: usize = 2_000_000;
+/// About how many bytes a row that waits has, on average: most are references, records and nodes.
+pub const ROW_BYTES: usize = 256;
 /// Rows of one batch while a mirror is made.
 const SEED_ROWS: usize = 50_000;
 /// What stands for the cursor while a mirror is made.

@@ -5,12 +5,16 @@
 //!
 //! - [`object`]: what operators configure
 //! - [`entry`]: what the journal holds
+//! - [`emit`], [`restored`]: what an operator says himself; where a restored journal comes from
+//! - [`owner`]: who may change an object
 //! - [`command`]: what the sequencer is asked, and its answers
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
 //!   long what must be caught can turn up
 //! - [`apply`], [`state`]: the fold and what it adds up to; `owing`: what streams are owed, as bits
 //! - [`effect`]: what follows outside
+//! - [`apply`], [`state`]: the fold and what it adds up to
+//! - [`effect`]: what follows outside; [`footprint`]: how much the state may come to
 //! - [`base`], [`start`], [`mirror`]: where a start begins
 //! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
 
@@ -20,14 +24,18 @@ pub mod base;
 pub mod command;
 pub mod decide;
 pub mod effect;
+pub mod emit;
 pub mod entry;
+pub mod footprint;
 mod late;
 pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
 mod owing;
+pub mod owner;
 pub mod receivers;
+pub mod restored;
 #[cfg(test)]
 mod sample;
 pub mod sequencer;

@@ -16,6 +16,8 @@ use crate::stream::{Stream, is_id};
 pub use super::authorization_server::{AuthorizationServer, Introspection};
 pub use crate::policy::plan::Strength;
 
+use super::owner::RESERVED;
+
 /// What a source may speak of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +67,46 @@ pub struct Operator {
     pub id: String,
     /// Hash of its bearer.
     pub bearer_sha256: String,
+    /// What it may do.
+    #[serde(default, skip_serializing_if = "Role::is_admin")]
+    pub role: Role,
+}
+
+/// What an operator may do at the admin API, from most to least.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything: also objects, and backups, which hold the keys. Who was made before there were roles is one.
+    #[default]
+    Admin,
+    /// What runs a hub by day and night: emit, kill, lift, redrive, bases, the clock; and all reads.
+    Operator,
+    /// Reads only.
+    Viewer,
+}
+
+impl Role {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// Whether what only needs `need` is open to it.
+    pub fn may(self, need: Self) -> bool {
+        match need {
+            Self::Viewer => true,
+            Self::Operator => self != Self::Viewer,
+            Self::Admin => self == Self::Admin,
+        }
+    }
+
+    fn is_admin(&self) -> bool {
+        *self == Self::Admin
+    }
 }
 
 /// Somebody who pushes SETs to `in/{id}`.
@@ -275,6 +317,9 @@ pub enum Error {
     /// Its id.
     #[error("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`")]
     Id,
+    /// A name that would read as an owner of another sort.
+    #[error("an operator cannot be called `{0}`")]
+    Reserved(String),
     /// Its tenant id.
     #[error(transparent)]
     Tenant(#[from] crate::tenant::BadTenant),
@@ -420,6 +465,7 @@ impl Object {
                 hash(&p.bearer_sha256)?;
                 filled("aud", holds_nothing(&p.aud))
             }
+            Self::Operator(o) if RESERVED.contains(&o.id.as_str()) => Err(Error::Reserved(o.id.clone())),
             Self::Operator(o) => {
                 filled("bearer", o.bearer_sha256.is_empty())?;
                 hash(&o.bearer_sha256)

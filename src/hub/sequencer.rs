@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft, StreamAct};
+use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
 use super::spine::{Fatal, Spine};
@@ -233,6 +234,11 @@ impl Hub {
         self.ask(|answer| Command::Fact(tenant.clone(), input, answer)).await
     }
 
+    /// Says something; answers when it is durable.
+    pub async fn emit(&self, tenant: &TenantId, draft: EmitDraft) -> Result<Emitted, Refused> {
+        self.ask(|answer| Command::Emit(tenant.clone(), Box::new(draft), answer)).await
+    }
+
     /// Kills (`true`) or lifts (`false`); answers when it is durable.
     pub async fn act(&self, tenant: &TenantId, kill: bool, act: Act) -> Result<Done, Refused> {
         let tenant = tenant.clone();
@@ -275,7 +281,21 @@ impl Hub {
 
     /// Writes a base; answers its name.
     pub async fn base(&self) -> Result<String, Refused> {
-        self.ask(Command::Base).await
+        self.cut(|_, name| name).await
+    }
+
+    /// Writes a base, and looks at what stands there: the journal ends where the base does.
+    pub async fn cut<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Spine, String) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        self.ask(|answer| {
+            Command::Base(Box::new(move |spine, written| {
+                // Nobody waits any more: the base is there all the same.
+                let _ = answer.send(written.map(|name| look(spine, name)));
+            }))
+        })
+        .await
     }
 
     /// Looks at the states, between two batches; what was seen is durable when this answers.

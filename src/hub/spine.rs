@@ -5,6 +5,7 @@
 //! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
 
 mod clients;
+mod emit;
 mod intake;
 mod objects;
 mod rows;
@@ -29,7 +30,7 @@ use crate::tenant::{EntryId, TenantId};
 /// quarter of a segment, at most this.
 const ROOM_MIN: u64 = 4 << 20;
 /// A batch is flushed early once it has so many bytes, or a quarter of a segment: decisions may be large.
-const STAGED_MAX: usize = 1 << 20;
+pub const STAGED_MAX: usize = 1 << 20;
 
 /// About how many bytes an outcome takes in an entry, beside its reason.
 const OUTCOME_BYTES: usize = 64;
@@ -84,6 +85,7 @@ pub struct Spine {
     room_min: u64,
     outcomes: Outcomes,
     last_body: Option<Body>,
+    base_ms: i64,
     effects: Vec<(TenantId, Vec<Effect>)>,
     after: Vec<Box<dyn FnOnce() + Send>>,
     stats: Stats,
@@ -103,6 +105,19 @@ pub struct Stats {
     pub bytes: u64,
 }
 
+/// How the spine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether new inputs are taken.
+    pub intake_open: bool,
+    /// Whether the wall clock leapt and nobody accepted it yet.
+    pub clock_leapt: bool,
+    /// Whether there is a mirror that is written to.
+    pub mirror_open: bool,
+    /// When a base was written last, or the hub started (ms since 1970).
+    pub base_ms: i64,
+}
+
 impl Spine {
     /// A spine over an opened journal and the states that it adds up to (`start` makes both).
     pub fn new(journal: Journal, states: BTreeMap<TenantId, State>, parts: Parts) -> Self {
@@ -112,6 +127,7 @@ impl Spine {
         let stats = Stats::default();
         let (leapt, last_body) = (false, None);
         let reserve_at_ms = 0;
+        let base_ms = parts.clock.wall_ms();
         let room_min = ROOM_MIN.min(journal.room_max() / 4);
         let staged_max = usize::try_from(journal.room_max()).map_or(STAGED_MAX, |room| room.min(STAGED_MAX));
         Self {
@@ -128,6 +144,7 @@ impl Spine {
             room_min,
             outcomes: Outcomes::new(),
             last_body,
+            base_ms,
             effects,
             after,
             stats,
@@ -157,6 +174,16 @@ impl Spine {
     /// What was counted.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// How it is now.
+    pub fn health(&self) -> Health {
+        Health {
+            intake_open: self.intake().is_ok(),
+            clock_leapt: self.leapt,
+            mirror_open: self.parts.mirror.as_ref().is_some_and(|feed| !feed.is_closed()),
+            base_ms: self.base_ms,
+        }
     }
 
     /// Whether the wall clock leapt and nobody accepted it yet.
@@ -212,7 +239,7 @@ impl Spine {
         self.stage_ticks()?;
         for command in commands {
             match command {
-                Command::Base(answer) => base.push(answer),
+                Command::Base(then) => base.push(then),
                 other => self.command(other)?,
             }
             if self.staged_bytes >= self.staged_max {
@@ -223,10 +250,12 @@ impl Spine {
         if !base.is_empty() {
             self.sync_chain()?;
         }
-        for answer in base {
+        for then in base {
             let written = (self.parts.base)(self).map_err(Refused::Unfit);
-            // Nobody waits any more: the base is there all the same.
-            let _ = answer.send(written);
+            if written.is_ok() {
+                self.base_ms = self.parts.clock.wall_ms();
+            }
+            then(self, written);
         }
         Ok(())
     }
@@ -250,6 +279,7 @@ impl Spine {
         match command {
             Command::Set(tenant, draft, answer) => self.set(tenant, *draft, answer),
             Command::Fact(tenant, input, answer) => self.fact(tenant, *input, answer),
+            Command::Emit(tenant, draft, answer) => self.emit(tenant, *draft, answer),
             Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),

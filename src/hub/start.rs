@@ -110,7 +110,8 @@ pub fn load_from(reader: &mut Reader, (mut states, position, from): Begun) -> Re
     Ok(Loaded { states, from, folded, undecided })
 }
 
-fn begin(
+/// Finds where to begin: mirror, newest base, or nothing at all.
+pub fn begin(
     disk: &dyn Disk,
     seal: &dyn Seal,
     mirror: Option<&Mirror>,

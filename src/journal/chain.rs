@@ -65,6 +65,12 @@ impl Heads {
         Self { journal, rows: Vec::new() }
     }
 
+    /// Where the tenants of another journal stood, in any order.
+    pub fn of(journal: JournalId, mut rows: Vec<Head>) -> Self {
+        rows.sort_by(|a, b| a.tenant.as_str().cmp(b.tenant.as_str()));
+        Self { journal, rows }
+    }
+
     /// All heads.
     pub fn rows(&self) -> &[Head] {
         &self.rows

@@ -12,6 +12,7 @@
 //! | `header` | the beginning of a file |
 //! | `chain` | the hash chain of each tenant |
 //! | `segment` | file names, and the verdict about the bytes at an offset |
+//! | `begin` | a journal that goes on from the heads of another one |
 //! | `open` | opening after any crash: check, cut, repair |
 //! | `writer` | `Journal`: append, flush, heads |
 //! | `roll` | the reserve, the next segment, dropping old ones |
@@ -19,6 +20,7 @@
 //! | `reader` | reading beside a running writer, without a lock |
 //! | `verify` | checking a journal as a stranger would |
 
+pub mod begin;
 pub mod chain;
 pub mod disk;
 pub mod entry;

@@ -7,6 +7,7 @@
 pub mod claims;
 pub mod claims_out;
 pub mod dialect;
+pub mod emission;
 pub mod event;
 pub mod event_type;
 mod members;

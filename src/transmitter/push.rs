@@ -33,7 +33,7 @@ use crate::outbox::queues::Outbox;
 use crate::stream::Stream;
 
 /// How much of a receiver's answer is read, in bytes: enough for an error object.
-const ANSWER_MAX: usize = 64 << 10;
+pub const ANSWER_MAX: usize = 64 << 10;
 
 /// Starts a named task that shutdown knows of.
 pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>;

@@ -221,7 +221,7 @@ fn goes_on(version: &str) {
     let (answer, mut got) = tokio::sync::oneshot::channel();
     let (base, mut based) = tokio::sync::oneshot::channel();
     let kill = Command::Act { tenant: default.clone(), kill: true, act, answer };
-    spine.batch(vec![kill, Command::Base(base)], vec![]).unwrap();
+    spine.batch(vec![kill, Command::Base(Box::new(move |_, name| drop(base.send(name))))], vec![]).unwrap();
     let done = got.try_recv().unwrap().unwrap();
     assert!(done.id.seq > before[&default].seq() && done.decision.is_some(), "{done:?}");
     based.try_recv().unwrap().unwrap();

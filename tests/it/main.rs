@@ -2,9 +2,13 @@
 //!
 //! `real` holds the journeys with real parts (NGINX, Keycloak, Kafka); all else needs nothing but loopback.
 
+mod alerts;
+mod apply;
 mod authorization;
+mod backup;
 mod bad_input;
 mod delivery;
+mod emit;
 mod hub;
 mod keys;
 mod kill;

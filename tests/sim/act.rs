@@ -14,6 +14,7 @@ use crate::fail::{Failure, ensure};
 use crate::ledger::fingerprint;
 use crate::model::{Known, Sent};
 use crate::op::Cmd;
+use crate::say::{EmitWord, GotEmit};
 use crate::words::{self, Content, SetWord, Who, tenant};
 use crate::world::World;
 
@@ -37,6 +38,7 @@ pub enum Wait {
     StreamAct { tenant: u8, stream: u8, got: Got<EntryId> },
     Entry(Option<KeyHash>, Got<EntryId>),
     Base(Got<String>),
+    Emit(EmitWord, GotEmit),
 }
 
 const BY: &str = "sim";
@@ -82,6 +84,7 @@ impl World {
                 let command = Command::Act { tenant: tenant(of), kill: false, act: act(of, who), answer };
                 (command, Wait::Act { tenant: of, kill: false, who, got })
             }
+            Cmd::Emit(word) => Self::say(word),
             Cmd::PutStream { tenant: of, stream, shape } => {
                 let (answer, got) = oneshot::channel();
                 let object = Object::Stream(facts::stream(stream, shape));
@@ -116,7 +119,7 @@ impl World {
             }
             Cmd::Base => {
                 let (answer, got) = oneshot::channel();
-                (Command::Base(answer), Wait::Base(got))
+                (Command::Base(Box::new(move |_, name| drop(answer.send(name)))), Wait::Base(got))
             }
         })
     }

@@ -101,6 +101,11 @@ impl World {
                     Ok(false)
                 }
             },
+            Wait::Emit(word, mut got) => {
+                let answer = take(&mut got, died)?;
+                let refusable = self.refusable(answer.as_ref().and_then(|a| a.as_ref().err()));
+                self.said(word, answer, refusable)
+            }
             Wait::Base(mut got) => {
                 let answer = take(&mut got, died)?;
                 let wrong = matches!(answer, Some(Err(_))) && !self.life.troubled;

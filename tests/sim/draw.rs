@@ -6,6 +6,7 @@ use ssf_hub::stream::status::Status;
 use crate::chance::Dice;
 use crate::facts::{FactWord, SHAPES, STREAMS};
 use crate::op::{Cmd, How, Op};
+use crate::say::EmitWord;
 use crate::words::{By, MANY, RUNS, SetWord, TOKENS, What, Who};
 
 const CALLS: [Call; 10] = [
@@ -114,7 +115,14 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
             *next += 1;
             Cmd::Echo { tenant, pick, n: *next }
         }
-        40..70 => {
+        66..70 => Cmd::Emit(EmitWord {
+            tenant,
+            user: dice.small(2),
+            known: dice.once_in(2),
+            txn: dice.some_in(2, |dice| dice.small(2)),
+            stream: dice.some_in(3, |dice| dice.small(STREAMS)),
+        }),
+        40..66 => {
             let key = dice.some_in(4, |dice| dice.small(4));
             Cmd::Fact { tenant, client: u8::from(dice.once_in(10)), key, fact: fact(dice) }
         }

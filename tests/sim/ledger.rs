@@ -71,8 +71,13 @@ pub fn fingerprint(body: &Body) -> KeyHash {
     match body {
         Body::Set(set) => set_print(&set.upstream, &set.jti, set.payload_hash),
         Body::Fact(fact) => names::hash(&[b"fact", fact.client.as_bytes(), &names::fact_hash(&fact.fact).0]),
+        Body::Emit(emit) => emit_print(&emit.uri, emit.sub_id.get(), emit.event.get()),
         other => names::hash(&[other.name().as_bytes(), &other.to_vec().unwrap()]),
     }
+}
+
+pub fn emit_print(uri: &str, sub_id: &str, event: &str) -> KeyHash {
+    names::hash(&[b"emit", uri.as_bytes(), sub_id.as_bytes(), event.as_bytes()])
 }
 
 pub fn set_print(upstream: &str, jti: &str, payload: KeyHash) -> KeyHash {
@@ -124,7 +129,7 @@ impl Account {
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
-            Body::ClockAccepted { .. } | Body::Subjects(_) => {}
+            Body::ClockAccepted { .. } | Body::Subjects(_) | Body::Restored(_) => {}
             Body::Status(change) => self.status(seq, time_ms, change),
             Body::Control(control) => {
                 let event = match &control.state {
@@ -134,6 +139,14 @@ impl Account {
                 let disabled = self.life(control.stream.0).status == Status::Disabled;
                 if !disabled {
                     self.tell(seq, control.stream.0, "verification", event, &control.txn);
+                }
+            }
+            Body::Emit(emit) => {
+                let (sub_id, event) = (emit.sub_id.get().into(), emit.event.get().into());
+                let said = Said { uri: emit.uri.clone(), sub_id, event, txn: emit.txn.clone() };
+                match emit.stream {
+                    None => self.owe(Item { seq, index: 0 }, said, false),
+                    Some(no) => self.owe_one(Item { seq, index: 0 }, said, no.0),
                 }
             }
         }
@@ -235,6 +248,17 @@ impl Account {
             .collect();
         self.owed.extend(wanting.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, wanting);
+        self.said.insert(item, said);
+    }
+
+    fn owe_one(&mut self, item: Item, said: Said, no: u32) {
+        let one = self
+            .streams
+            .get(&no)
+            .filter(|s| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri));
+        let one: Vec<_> = one.map(|s| (no, s.clone())).into_iter().collect();
+        self.owed.extend(one.iter().map(|(no, _)| (*no, item)));
+        self.matched.insert(item, one);
         self.said.insert(item, said);
     }
 

@@ -32,6 +32,7 @@ mod mirror;
 mod model;
 mod op;
 mod run;
+mod say;
 mod shrink;
 mod sink;
 mod words;
@@ -45,7 +46,7 @@ use ssf_hub::clock::Stopwatch;
 const SEEDS: u64 = 10_000;
 
 /// What so many seeds must have met: a simulation that never gets there proves nothing.
-const MET: [&str; 35] = [
+const MET: [&str; 39] = [
     "accepted",
     "answer lost",
     "base",
@@ -60,6 +61,10 @@ const MET: [&str; 35] = [
     "delivered",
     "duplicate",
     "echo",
+    "emit refused",
+    "emitted",
+    "emitted before",
+    "emitted to one",
     "everything checked",
     "fact",
     "fact known already",

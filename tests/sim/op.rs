@@ -9,6 +9,7 @@ use ssf_hub::stream::status::Status;
 use crate::chance::Dice;
 use crate::draw;
 use crate::facts::FactWord;
+use crate::say::EmitWord;
 use crate::words::{SetWord, Who};
 
 /// One command to the spine.
@@ -50,6 +51,8 @@ pub enum Cmd {
         tenant: u8,
         who: Who,
     },
+    /// An operator says something.
+    Emit(EmitWord),
     PutStream {
         tenant: u8,
         stream: u8,

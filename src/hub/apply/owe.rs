@@ -40,6 +40,20 @@ impl State {
         }
     }
 
+    /// Owes claims to one stream, if it is still there and they are for it.
+    pub(super) fn owe_one(
+        &mut self,
+        item: Item,
+        no: StreamNo,
+        (uri, sub_id): (&str, &str),
+        claims: impl FnOnce() -> Claims,
+        fx: &mut Vec<Effect>,
+    ) {
+        if self.wanting(uri, sub_id, false).contains(&no) {
+            self.owe_to(item, vec![no], claims(), fx);
+        }
+    }
+
     /// Owes claims to these streams.
     pub(super) fn owe_to(
         &mut self,

@@ -3,7 +3,8 @@
 use super::{Fatal, Spine, clients};
 use crate::hub::command::{Answer, Refused};
 use crate::hub::entry::Body;
-use crate::hub::object::{Object, ObjectKind};
+use crate::hub::object::{Object, ObjectKind, Role};
+use crate::hub::owner;
 use crate::hub::state::State;
 use crate::stream::Stream;
 use crate::tenant::{EntryId, TenantId};
@@ -31,6 +32,7 @@ impl Spine {
             return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
         }
         let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
+        owner::may_change(state, object.kind(), object.id(), by)?;
         let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
         match object {
             Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
@@ -55,6 +57,9 @@ impl Spine {
                 if other { taken("iss") } else { Ok(()) }
             }
             Object::Client(client) => clients::fits(state, client),
+            Object::Operator(o) if o.role != Role::Admin && is_last_admin(state, &o.id) => {
+                Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
+            }
             Object::Operator(_) | Object::Point(_) => {
                 let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
                 let others = state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
@@ -89,7 +94,7 @@ impl Spine {
         by: String,
         answer: Answer<EntryId>,
     ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id)) {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.removable(&tenant, kind, &id, &by)) {
             return self.refuse(answer, refused);
         }
         let id = self.stage(&tenant, Body::Remove { kind, id, by })?;
@@ -97,15 +102,16 @@ impl Spine {
         Ok(())
     }
 
-    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str) -> Result<(), Refused> {
+    fn removable(&self, tenant: &TenantId, kind: ObjectKind, id: &str, by: &str) -> Result<(), Refused> {
         let Some(state) = self.states.get(tenant) else { return Err(Refused::NoTenant) };
         if state.object(kind, id).is_none() {
             return Err(Refused::NoObject(kind));
         }
+        owner::may_change(state, kind, id, by)?;
         match kind {
             ObjectKind::Tenant => Err(Refused::Unfit("a tenant cannot be taken away".into())),
-            ObjectKind::Operator if state.objects().filter(|o| o.object.kind() == kind).count() == 1 => {
-                Err(Refused::Unfit("this is the last operator: nobody could make another one".into()))
+            ObjectKind::Operator if is_last_admin(state, id) => {
+                Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
             }
             ObjectKind::AuthorizationServer if clients::knows(state, id) => {
                 Err(Refused::Unfit("a client is known by its id at this authorization server".into()))
@@ -122,4 +128,13 @@ fn speaks_otherwise(state: &State, stream: &Stream) -> bool {
     let aud = stream.aud_json();
     let mut others = state.streams().values().filter(|s| s.stream_id != stream.stream_id);
     others.any(|other| other.dialect != stream.dialect && other.aud_json() == aud)
+}
+
+/// Whether this operator is an admin, and no other one is.
+fn is_last_admin(state: &State, id: &str) -> bool {
+    let admins = state.objects().filter_map(|stored| match &stored.object {
+        Object::Operator(o) if o.role == Role::Admin => Some(o.id.as_str()),
+        _ => None,
+    });
+    admins.eq([id])
 }

@@ -1,0 +1,79 @@
+//! Who made an object, as `by` says it: who made it may change it.
+//!
+//! An operator's id, `hub`, `file:NAME` for the configuration file (`file` alone before its name was kept), or
+//! `apply:SET:OPERATOR`. What a file holds is changed there: the admin API answers 409. What an apply made anybody may
+//! change, and owns it then; only the same set prunes it.
+
+use super::command::Refused;
+use super::state::State;
+use crate::hub::object::ObjectKind;
+
+/// The names that no operator has: they would read as an owner of another sort.
+pub const RESERVED: [&str; 2] = ["file", "hub"];
+
+/// Whose an object is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner<'a> {
+    /// The hub itself.
+    Hub,
+    /// The configuration file of this name, where it is known.
+    File(Option<&'a str>),
+    /// The set of an apply.
+    Apply(&'a str),
+    /// An operator.
+    Operator(&'a str),
+}
+
+impl<'a> Owner<'a> {
+    /// Reads a `by`.
+    pub fn of(by: &'a str) -> Self {
+        match by.split_once(':') {
+            Some(("file", name)) => Self::File(Some(name)),
+            Some(("apply", rest)) => Self::Apply(rest.split_once(':').map_or(rest, |(set, _)| set)),
+            _ if by == "file" => Self::File(None),
+            _ if by == "hub" => Self::Hub,
+            _ => Self::Operator(by),
+        }
+    }
+}
+
+/// The `by` of what a configuration file holds.
+pub fn file(name: &str) -> String {
+    format!("file:{name}")
+}
+
+/// The `by` of what an operator applied as a set.
+pub fn apply(set: &str, operator: &str) -> String {
+    format!("apply:{set}:{operator}")
+}
+
+/// Whether `by` may change or take away an object. What a file holds, only the file may.
+pub fn may_change(state: &State, kind: ObjectKind, id: &str, by: &str) -> Result<(), Refused> {
+    let Some(stored) = state.object(kind, id) else { return Ok(()) };
+    match (Owner::of(&stored.by), Owner::of(by)) {
+        (Owner::File(_), Owner::File(_) | Owner::Hub) => Ok(()),
+        (Owner::File(name), _) => Err(Refused::Owned(name.unwrap_or("the configuration file").into())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners() {
+        let table = [
+            ("admin", Owner::Operator("admin")),
+            ("hub", Owner::Hub),
+            ("file", Owner::File(None)),
+            ("file:a:b.toml", Owner::File(Some("a:b.toml"))),
+            ("apply:x:admin", Owner::Apply("x")),
+        ];
+        for (by, want) in table {
+            assert_eq!(Owner::of(by), want);
+        }
+        assert_eq!(Owner::of(&file("/etc/hub.toml")), Owner::File(Some("/etc/hub.toml")));
+        assert_eq!(Owner::of(&apply("team-a", "admin")), Owner::Apply("team-a"));
+    }
+}
