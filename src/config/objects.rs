@@ -206,6 +206,7 @@ mod tests {
                 ("acme", "points", "nginx"),
                 ("acme", "streams", "crm"),
                 ("acme", "streams", "broker"),
+                ("acme", "streams", "siem"),
             ]
         );
         let Object::Client(client) = &objects[1].object else { panic!("no client") };
