@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::deliveries;
 use super::facts::Receipt;
 use super::objects;
 use super::problem::Problem;
@@ -40,8 +41,10 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/why/{id}", get(why))
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
-        .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
-        .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/dead-letters", get(deliveries::dead_letters))
+        .route("/admin/v1/t/{tenant}/dead-letters/redrive", post(deliveries::redrive))
+        .route("/admin/v1/t/{tenant}/dead-letters/discard", post(deliveries::discard))
+        .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(deliveries::attempts))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",
@@ -61,7 +64,7 @@ pub(super) fn operator(api: &Api, headers: &HeaderMap) -> Result<String, Problem
     }
 }
 
-fn tenant_of(name: &str) -> Result<TenantId, Problem> {
+pub(super) fn tenant_of(name: &str) -> Result<TenantId, Problem> {
     TenantId::parse(name).map_err(|_| Problem::not_found())
 }
 
@@ -236,43 +239,4 @@ async fn can_be_killed(api: &Api, tenant: &TenantId, target: &Alias) -> Result<b
     let (tenant, target) = (tenant.clone(), target.clone());
     let known = api.hub.look(move |spine| spine.state(&tenant)?.graph().find(&target));
     Ok(known.await?.is_some())
-}
-
-async fn dead_letters(
-    State(api): State<Arc<Api>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
-    let tenant = tenant_of(&tenant)?;
-    let found = api.hub.look(move |spine| {
-        let state = spine.state(&tenant)?;
-        let letters = state.dead_letters().map(|(no, item, letter)| {
-            let stream = state.streams().get(&no).map(|s| s.stream_id.clone());
-            json!({
-                "stream_id": stream,
-                "id": format!("{}:{}", state.tenant(), item.seq),
-                "index": item.index,
-                "uri": letter.claims.uri,
-                "txn": letter.claims.txn,
-                "why": letter.why,
-                "at_ms": letter.at_ms,
-            })
-        });
-        Some(letters.collect::<Vec<_>>())
-    });
-    found.await?.map(|l| Json(Value::from(l))).ok_or_else(Problem::not_found)
-}
-
-async fn attempts(
-    State(api): State<Arc<Api>>,
-    Path((tenant, stream_id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    operator(&api, &headers)?;
-    let tenant = tenant_of(&tenant)?;
-    let no = api.views.of(&tenant).and_then(|v| v.streams.get(&stream_id).map(|(no, _)| *no));
-    let no = no.ok_or_else(Problem::not_found)?;
-    let queue = api.outbox.queue(&tenant, no).ok_or_else(Problem::not_found)?;
-    Ok(Json(json!(queue.attempts.list())))
 }

@@ -5,10 +5,11 @@
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
-//! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`admin`], [`objects`] (with `secret`), [`deliveries`]: what operators call
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
+pub mod deliveries;
 pub mod facts;
 pub mod objects;
 pub mod problem;
@@ -74,6 +75,10 @@ pub struct Api {
     pub page: Arc<crate::telemetry::Metrics>,
     /// The outbox, to show attempts.
     pub outbox: Arc<crate::outbox::queues::Outbox>,
+    /// Where streams push to, to show its state.
+    pub destinations: Arc<crate::outbox::destinations::Destinations>,
+    /// Names SETs.
+    pub issuer: crate::transmitter::issue::Issuer,
     /// The guard of outbound URLs.
     pub egress: Arc<crate::egress::Egress>,
     /// What the admin API reads of the journal.

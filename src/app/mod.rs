@@ -5,6 +5,7 @@
 //! - [`seal`]: signs bases and chain heads
 //! - [`reconcile`]: what the file says becomes entries where it changed
 //! - [`projections`], [`schedule`]: Kafka out; bases and signed heads on a schedule
+//! - [`notes`], [`trust`]: what the spine noted, kept; CA files, looked at again
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
 //! - [`offline`]: `journal verify`, `store rebuild`
@@ -13,6 +14,7 @@
 pub mod convert;
 #[cfg(feature = "kafka")]
 pub mod health;
+pub mod notes;
 pub mod offline;
 pub mod projections;
 pub mod reconcile;
@@ -22,6 +24,7 @@ pub mod seal;
 pub mod serve;
 pub mod store;
 pub mod tasks;
+pub mod trust;
 pub mod wiring;
 
 pub use offline::{rebuild_store, verify};

@@ -10,6 +10,7 @@
 //! - [`failure`]: what ends a command early
 
 pub mod admin_client;
+pub mod attempts;
 pub mod base;
 pub mod check_config;
 pub mod clock;
@@ -82,7 +83,9 @@ pub enum Command {
     List(list::Args),
     /// Take an object away.
     Remove(remove::Args),
-    /// Look at what could not be delivered.
+    /// Show the last attempts to push to a stream.
+    Attempts(attempts::Args),
+    /// Look at what could not be delivered, send it again, throw it away.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
     /// Look after the wall clock.
@@ -150,6 +153,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Put(args) => put::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
+        Command::Attempts(args) => attempts::run(&config, &args, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
         Command::Status => status::run(&config, printer),
@@ -196,6 +200,11 @@ mod tests {
             "list token-issuer",
             "remove points nginx",
             "dead-letters list --tenant acme",
+            "dead-letters list --stream s --reason http_400 --before 1.2.3 --limit 5",
+            "dead-letters redrive --all --tenant acme",
+            "dead-letters redrive --jti j --stream s",
+            "dead-letters discard --reason timeout",
+            "attempts crm --tenant acme",
             "clock accept",
             "status",
             "",
@@ -216,6 +225,8 @@ mod tests {
             "why ../../x",
             "journal",
             "dead-letters redrive",
+            "dead-letters redrive --all --jti j",
+            "attempts ../x",
         ];
         for line in bad {
             let args = std::iter::once("ssf-hub").chain(line.split_whitespace());

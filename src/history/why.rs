@@ -72,6 +72,7 @@ fn show(id: &EntryId, entry: &Entry) -> Result<Value, String> {
         Body::Keys(keys) => shown["keys"] = json!({ "upstream": keys.upstream }),
         Body::Outcomes(outcomes) => shown["outcomes"] = json!(outcomes),
         Body::ClockAccepted { by } => shown["by"] = json!(by),
+        Body::Redrive(redrive) => shown["redrive"] = json!(redrive),
         Body::Tick => {}
     }
     Ok(shown)

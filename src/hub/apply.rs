@@ -4,12 +4,15 @@
 //! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
 
 mod owe;
+mod redrive;
+mod relay;
 mod remember;
 mod timers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use owe::Came;
 use timers::GRACE_MS;
 
 use super::effect::{Claims, Effect, Item};
@@ -67,6 +70,7 @@ impl State {
                 self.evidence.insert(keys.upstream.clone(), names::hash(&[keys.jwks.as_bytes()]));
             }
             Body::ClockAccepted { .. } => {}
+            Body::Redrive(redrive) => self.redrive(entry.time_ms, redrive, &mut fx),
         }
         self.meta_mut(|m| {
             m.seq = entry.seq;
@@ -83,6 +87,11 @@ impl State {
         fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
         let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
         fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
+        fx.extend(
+            self.originals
+                .iter()
+                .map(|(item, held)| Effect::Original { item: *item, original: Some(held.original.clone()) }),
+        );
         fx.extend(self.owed().map(|(stream, item, claims)| Effect::Owed {
             stream,
             item,
@@ -161,7 +170,7 @@ impl State {
             accepted_ms: entry.time_ms,
             subject: names::subject_order(set.sub_id.get()),
         };
-        self.owe(Item { seq: entry.seq, index: 0 }, &set.uri, claims, false, fx);
+        self.owe(Item { seq: entry.seq, index: 0 }, &set.uri, claims, Came::From(set), fx);
     }
 
     /// The strongest effect that an upstream may cause.
@@ -277,7 +286,7 @@ impl State {
                 accepted_ms: entry.time_ms,
                 subject: names::subject_order(derived.sub_id.get()),
             };
-            self.owe(item, &derived.uri, claims, true, fx);
+            self.owe(item, &derived.uri, claims, Came::Derived, fx);
         }
         // The order in which echoes are forgotten must be the one that a reload finds.
         echoes.sort_unstable();

@@ -249,6 +249,21 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome(pub StreamNo, pub Seq, pub u32, pub Fate, #[serde(default)] pub Option<Box<str>>);
 
+/// Dead letters that an operator sends again, or throws away. At most [`REDRIVE_MAX`]: more are several entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redrive {
+    /// Who.
+    pub by: String,
+    /// Which: `(stream, seq, index)`.
+    pub items: Vec<(StreamNo, Seq, u32)>,
+    /// Whether they are thrown away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard: bool,
+}
+
+/// Dead letters in one entry.
+pub const REDRIVE_MAX: usize = 500;
+
 /// An entry's payload.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -289,6 +304,8 @@ pub enum Body {
         /// Who.
         by: String,
     },
+    /// An operator sends dead letters again.
+    Redrive(Redrive),
 }
 
 /// A payload cannot be read.
@@ -352,6 +369,7 @@ impl Body {
             Self::Outcomes(_) => 9,
             Self::Tick => 10,
             Self::ClockAccepted { .. } => 11,
+            Self::Redrive(_) => 16,
         }
     }
 
@@ -369,6 +387,7 @@ impl Body {
             Self::Outcomes(_) => "outcomes",
             Self::Tick => "tick",
             Self::ClockAccepted { .. } => "clock_accepted",
+            Self::Redrive(_) => "redrive",
         }
     }
 
@@ -390,6 +409,7 @@ impl Body {
             Self::Outcomes(b) => serde_json::to_vec(b),
             Self::Tick => Ok(Vec::new()),
             Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),
+            Self::Redrive(b) => serde_json::to_vec(b),
         }
     }
 
@@ -417,6 +437,7 @@ impl Body {
             9 => Self::Outcomes(serde_json::from_slice(bytes).map_err(bad)?),
             10 => Self::Tick,
             11 => Self::ClockAccepted { by: serde_json::from_slice::<By>(bytes).map_err(bad)?.by },
+            16 => Self::Redrive(serde_json::from_slice(bytes).map_err(bad)?),
             _ => return Err(Error::Unknown { kind, version }),
         })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
+use super::command::{Answer, Command, Done, Outcomes, Redriven, Refused, SetAnswer, SetDraft, Which};
 use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
 use super::spine::{Fatal, Spine};
@@ -260,6 +260,12 @@ impl Hub {
     /// Keeps an upstream's keys as evidence.
     pub async fn keys(&self, tenant: &TenantId, keys: IssuerKeys) -> Result<EntryId, Refused> {
         self.ask(|answer| Command::Keys(tenant.clone(), keys, answer)).await
+    }
+
+    /// Sends dead letters again, or throws them away: one entry's worth. The answer says where to go on.
+    pub async fn redrive(&self, tenant: &TenantId, which: Which, by: &str) -> Result<Redriven, Refused> {
+        let by = by.to_string();
+        self.ask(|answer| Command::Redrive(tenant.clone(), which, by, answer)).await
     }
 
     /// Accepts the wall clock as it is now.

@@ -6,6 +6,7 @@
 
 mod intake;
 mod objects;
+mod redrive;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -252,6 +253,7 @@ impl Spine {
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
+            Command::Redrive(tenant, which, by, answer) => self.redrive(tenant, &which, by, answer),
             Command::AcceptClock(by, answer) => {
                 if !self.room_for_act()? {
                     return self.refuse(answer, Refused::DiskFull);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::effect::{Claims, Item};
+use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
 use crate::lineage::graph::{Graph, Limits};
 use crate::lineage::node::NodeId;
@@ -122,6 +122,15 @@ pub struct DeadLetter {
     pub claims: Claims,
 }
 
+/// An original that relay streams are owed, or have as a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOriginal {
+    /// The original.
+    pub original: Arc<Original>,
+    /// By how many streams it is held.
+    pub held: u32,
+}
+
 /// What is not in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
@@ -146,6 +155,7 @@ pub struct State {
     pub(super) owed: Table<(StreamNo, Item), ()>,
     pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
     pub(super) evidence: Table<String, KeyHash>,
+    pub(super) originals: Table<Item, HeldOriginal>,
     pub(super) graph: Graph,
     // built from the rows
     pub(super) owed_count: BTreeMap<StreamNo, usize>,
@@ -173,6 +183,7 @@ impl State {
             owed: Table::new(9),
             dead: Table::new(10),
             evidence: Table::new(11),
+            originals: Table::new(29),
             graph: Graph::new(Limits::default()),
             owed_count: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -277,6 +288,29 @@ impl State {
         self.dead.iter().map(|((no, item), letter)| (*no, *item, letter))
     }
 
+    /// Number of dead letters.
+    pub fn dead_letters_len(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// Dead letters between two places, in order.
+    pub fn dead_letters_in(
+        &self,
+        range: impl std::ops::RangeBounds<(StreamNo, Item)>,
+    ) -> impl DoubleEndedIterator<Item = (StreamNo, Item, &DeadLetter)> {
+        self.dead.range(range).map(|((no, item), letter)| (*no, *item, letter))
+    }
+
+    /// The original of an item, while a relay stream holds it.
+    pub fn original(&self, item: Item) -> Option<&Arc<Original>> {
+        self.originals.get(&item).map(|held| &held.original)
+    }
+
+    /// How much more may be owed to a stream.
+    pub fn room_of(&self, stream: StreamNo) -> usize {
+        OWED_MAX.saturating_sub(self.owed_count.get(&stream).copied().unwrap_or(0))
+    }
+
     /// SHA-256 over all rows: two states with the same digest are the same.
     pub fn digest(&self) -> [u8; 32] {
         let mut sha = Sha256::new();
@@ -291,6 +325,7 @@ impl State {
         self.owed.digest(&mut sha);
         self.dead.digest(&mut sha);
         self.evidence.digest(&mut sha);
+        self.originals.digest(&mut sha);
         self.graph.digest(&mut sha);
         sha.finalize().into()
     }
@@ -308,6 +343,7 @@ impl State {
         self.owed.drain(out);
         self.dead.drain(out);
         self.evidence.drain(out);
+        self.originals.drain(out);
         self.graph.drain(out);
     }
 
@@ -324,6 +360,7 @@ impl State {
         self.owed.settle();
         self.dead.settle();
         self.evidence.settle();
+        self.originals.settle();
         self.graph.settle();
     }
 
@@ -340,6 +377,7 @@ impl State {
         self.owed.dump(out);
         self.dead.dump(out);
         self.evidence.dump(out);
+        self.originals.dump(out);
         self.graph.dump(out);
     }
 
@@ -356,6 +394,7 @@ impl State {
             || self.owed.load(key, value)?
             || self.dead.load(key, value)?
             || self.evidence.load(key, value)?
+            || self.originals.load(key, value)?
             || self.graph.load(key, value)?;
         if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
     }

@@ -3,10 +3,32 @@
 use std::sync::Arc;
 
 use crate::hub::effect::{Claims, Effect, Item};
-use crate::hub::entry::{Fate, Outcome};
+use crate::hub::entry::{Fate, Outcome, SetInput};
 use crate::hub::state::{DEAD_LETTERS_MAX, DeadLetter, Held, OWED_MAX, State};
-use crate::stream::StreamNo;
+use crate::stream::{Stream, StreamNo};
 use crate::tenant::Seq;
+
+/// Where something that is to be owed comes from.
+pub(super) enum Came<'a> {
+    /// From outside: this SET.
+    From(&'a SetInput),
+    /// Lineage added it.
+    Derived,
+}
+
+impl Came<'_> {
+    /// Whether it goes on this stream at all, its type aside. `aud`: what the original names, looked up once.
+    fn goes_on(&self, stream: &Stream, aud: &mut Option<Vec<String>>) -> bool {
+        match self {
+            Self::From(set) if stream.relay => {
+                let aud = aud.get_or_insert_with(|| super::relay::audience(&set.compact));
+                aud.iter().any(|one| stream.aud.contains(one))
+            }
+            Self::From(_) => true,
+            Self::Derived => stream.derived && !stream.relay,
+        }
+    }
+}
 
 impl State {
     /// Owes claims to every stream that wants them; where nobody does, they are not even made.
@@ -15,13 +37,14 @@ impl State {
         item: Item,
         uri: &str,
         claims: impl FnOnce() -> Claims,
-        derived: bool,
+        came: Came<'_>,
         fx: &mut Vec<Effect>,
     ) {
+        let mut aud = None;
         let wanting: Vec<StreamNo> = self
             .streams
             .iter()
-            .filter(|(_, s)| s.wants(uri) && (!derived || s.derived))
+            .filter(|(_, s)| s.wants(uri) && came.goes_on(s, &mut aud))
             .map(|(no, _)| *no)
             .collect();
         if wanting.is_empty() {
@@ -31,6 +54,9 @@ impl State {
         let entry_ms = claims.accepted_ms;
         let owed = u32::try_from(wanting.len()).unwrap_or(u32::MAX);
         self.claims.insert(item, Held { claims: claims.clone(), owed });
+        if let Came::From(set) = came {
+            self.hold_original(item, &wanting, set, fx);
+        }
         for stream in wanting {
             self.owed.insert((stream, item), ());
             *self.owed_count.entry(stream).or_default() += 1;
@@ -77,21 +103,28 @@ impl State {
         if !self.settle_owed(*stream, item) {
             return;
         }
+        let mut kept = false;
         if *fate == Fate::GaveUp
-            && self.dead.len() < DEAD_LETTERS_MAX
             && let Some(held) = self.claims.get(&item)
         {
-            let why = why.as_deref().unwrap_or("").to_string();
-            let letter = DeadLetter { why, at_ms: now_ms, claims: (*held.claims).clone() };
-            self.dead.insert((*stream, item), letter);
+            kept = self.dead.len() < DEAD_LETTERS_MAX;
+            if kept {
+                let why = why.as_deref().unwrap_or("").to_string();
+                let letter = DeadLetter { why, at_ms: now_ms, claims: (*held.claims).clone() };
+                self.dead.insert((*stream, item), letter);
+            } else {
+                fx.push(Effect::Unkept { stream: *stream });
+            }
         }
         self.release(item);
         fx.push(Effect::Settled { stream: *stream, item, fate: *fate });
+        if !kept {
+            self.let_original_go(*stream, item, fx);
+        }
     }
 
     /// What was owed on a stream that is taken away is owed no longer.
     pub(super) fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
-        self.streams.remove(&no);
         self.owed_count.remove(&no);
         let first = Item { seq: Seq(0), index: 0 };
         let last = Item { seq: Seq(u64::MAX), index: u32::MAX };
@@ -99,11 +132,14 @@ impl State {
         for (no, item) in owed {
             self.settle_owed(no, item);
             self.release(item);
+            self.let_original_go(no, item, fx);
         }
         let dead: Vec<_> = self.dead.range((no, first)..=(no, last)).map(|(k, _)| *k).collect();
         for key in dead {
             self.dead.remove(&key);
+            self.let_original_go(no, key.1, fx);
         }
+        self.streams.remove(&no);
         fx.push(Effect::Stream { no, stream: None });
     }
 }

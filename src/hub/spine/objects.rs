@@ -34,6 +34,15 @@ impl Spine {
             Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
                 Err(Refused::Unfit("the stream's client does not exist".into()))
             }
+            // What was owed on it would have to become something else.
+            Object::Stream(s)
+                if state.object(ObjectKind::Stream, &s.stream_id).is_some_and(
+                    |old| matches!(&old.object, Object::Stream(old) if old.relay != s.relay),
+                ) =>
+            {
+                let what = "a stream that relays stays one, and no other becomes one: make another stream";
+                Err(Refused::Unfit(what.into()))
+            }
             Object::TokenIssuer(new) => {
                 let other = state.objects().any(
                     |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
