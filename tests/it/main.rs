@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod delivery;
+mod egress;
 mod hub;
 mod kill;
 mod lineage;

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ssf_hub::hub::effect::Item;
-use ssf_hub::hub::entry::{Body, Fate, Outcome, Route};
+use ssf_hub::hub::entry::{Body, Fate, Outcome, Redrive, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::lineage::keyed::KeyHash;
@@ -68,6 +70,13 @@ pub fn set_print(upstream: &str, jti: &str, payload: KeyHash) -> KeyHash {
     names::hash(&[b"set", upstream.as_bytes(), jti.as_bytes(), &payload.0])
 }
 
+/// `aud` of an original.
+fn audience(compact: &str) -> Vec<String> {
+    let payload = URL_SAFE_NO_PAD.decode(compact.split('.').nth(1).unwrap()).unwrap();
+    let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    serde_json::from_value(payload["aud"].clone()).unwrap()
+}
+
 impl Ledger {
     /// Enters one entry.
     pub fn enter(&mut self, tenant: &TenantId, seq: Seq, time_ms: i64, body: &Body) -> Result<(), Failure> {
@@ -92,7 +101,7 @@ impl Account {
                 if set.route == Route::Forward {
                     let (sub_id, event) = (set.sub_id.get().into(), set.event.get().into());
                     let said = Said { uri: set.uri.clone(), sub_id, event, txn: set.txn.clone() };
-                    self.owe(Item { seq, index: 0 }, said, false);
+                    self.owe(Item { seq, index: 0 }, said, Some(&audience(&set.compact)));
                 }
             }
             Body::Decision(decision) => {
@@ -101,12 +110,13 @@ impl Account {
                 for (n, derived) in decision.derived.iter().enumerate() {
                     let (sub_id, event) = (derived.sub_id.get().into(), derived.event.get().into());
                     let said = Said { uri: derived.uri.clone(), sub_id, event, txn: decision.txn.clone() };
-                    self.owe(Item { seq: cause, index: n as u32 + 1 }, said, true);
+                    self.owe(Item { seq: cause, index: n as u32 + 1 }, said, None);
                 }
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
             Body::ClockAccepted { .. } => {}
+            Body::Redrive(redrive) => self.redrive(redrive),
         }
         Ok(())
     }
@@ -132,16 +142,27 @@ impl Account {
         }
     }
 
-    fn owe(&mut self, item: Item, said: Said, derived: bool) {
+    /// `aud`: whom the original names; nothing where lineage added it.
+    fn owe(&mut self, item: Item, said: Said, aud: Option<&[String]>) {
         let wants = |s: &Stream| {
             let asked = s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri);
-            asked && (s.derived || !derived)
+            let original = aud.is_some_and(|aud| aud.iter().any(|one| s.aud.contains(one)));
+            asked && if s.relay { original } else { s.derived || aud.is_some() }
         };
         let wanting: Vec<_> =
             self.streams.iter().filter(|(_, s)| wants(s)).map(|(no, s)| (*no, s.clone())).collect();
         self.owed.extend(wanting.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, wanting);
         self.said.insert(item, said);
+    }
+
+    fn redrive(&mut self, redrive: &Redrive) {
+        for (stream, seq, index) in &redrive.items {
+            let one = (stream.0, Item { seq: *seq, index: *index });
+            if self.dead.remove(&one) && !redrive.discard {
+                self.owed.insert(one);
+            }
+        }
     }
 
     fn outcome(&mut self, Outcome(stream, seq, index, fate, _): &Outcome) {

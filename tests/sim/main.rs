@@ -45,7 +45,7 @@ use ssf_hub::clock::Stopwatch;
 const SEEDS: u64 = 10_000;
 
 /// What so many seeds must have met: a simulation that never gets there proves nothing.
-const MET: [&str; 35] = [
+const MET: [&str; 38] = [
     "accepted",
     "answer lost",
     "base",
@@ -57,6 +57,8 @@ const MET: [&str; 35] = [
     "changed nothing",
     "conflict",
     "control",
+    "dead letters discarded",
+    "dead letters sent again",
     "delivered",
     "duplicate",
     "echo",
@@ -70,6 +72,7 @@ const MET: [&str; 35] = [
     "kill while intake is closed",
     "lift",
     "mirror and tail folded",
+    "relayed",
     "run completed",
     "same idempotency key",
     "segment begun",
