@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{acting, reading};
 use super::problem::Problem;
-use super::{Api, credentials, emit, keys, objects, unread};
+use super::{Api, credentials, deliveries, emit, keys, objects, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -45,8 +45,10 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/emit", post(emit::emit))
-        .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
-        .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/dead-letters", get(deliveries::dead_letters))
+        .route("/admin/v1/t/{tenant}/dead-letters/redrive", post(deliveries::redrive))
+        .route("/admin/v1/t/{tenant}/dead-letters/discard", post(deliveries::discard))
+        .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(deliveries::attempts))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/status", get(stream_status).post(set_stream_status))
         .route("/admin/v1/t/{tenant}/clients/{id}/secrets", post(credentials::new_secret))
         .route(
@@ -65,7 +67,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-fn tenant_of(name: &str) -> Result<TenantId, Problem> {
+pub(super) fn tenant_of(name: &str) -> Result<TenantId, Problem> {
     TenantId::parse(name).map_err(|_| Problem::not_found())
 }
 
@@ -308,43 +310,4 @@ async fn set_stream_status(
     let what = StreamChange::Status { status: wanted.status, reason: wanted.reason, announce_ms };
     let id = api.hub.stream(&tenant, StreamAct { stream_id, by, what }).await?;
     Ok(Json(json!({ "id": id.to_string() })))
-}
-
-async fn dead_letters(
-    State(api): State<Arc<Api>>,
-    Path(tenant): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    reading(&api, &headers)?;
-    let tenant = tenant_of(&tenant)?;
-    let found = api.hub.look(move |spine| {
-        let state = spine.state(&tenant)?;
-        let letters = state.dead_letters().map(|(no, item, letter)| {
-            let stream = state.streams().get(&no).map(|s| s.stream_id.clone());
-            json!({
-                "stream_id": stream,
-                "id": format!("{}:{}", state.tenant(), item.seq),
-                "index": item.index,
-                "uri": letter.claims.uri,
-                "txn": letter.claims.txn,
-                "why": letter.why,
-                "at_ms": letter.at_ms,
-            })
-        });
-        Some(letters.collect::<Vec<_>>())
-    });
-    found.await?.map(|l| Json(Value::from(l))).ok_or_else(Problem::not_found)
-}
-
-async fn attempts(
-    State(api): State<Arc<Api>>,
-    Path((tenant, stream_id)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    reading(&api, &headers)?;
-    let tenant = tenant_of(&tenant)?;
-    let no = api.views.of(&tenant).and_then(|v| v.streams.get(&stream_id).map(|(no, _)| *no));
-    let no = no.ok_or_else(Problem::not_found)?;
-    let queue = api.outbox.queue(&tenant, no).ok_or_else(Problem::not_found)?;
-    Ok(Json(json!(queue.attempts.list())))
 }

@@ -10,13 +10,14 @@
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
-//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`]: what operators call;
-//!   [`operator`]: who may
+//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`deliveries`]: what operators
+//!   call; [`operator`]: who may
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
 pub mod admin;
 pub mod credentials;
+pub mod deliveries;
 mod diff;
 pub mod emit;
 pub mod facts;
@@ -107,6 +108,8 @@ pub struct Api {
     pub page: Arc<crate::telemetry::Metrics>,
     /// The outbox, to show attempts.
     pub outbox: Arc<crate::outbox::queues::Outbox>,
+    /// Where streams push to, to show its state.
+    pub destinations: Arc<crate::outbox::destinations::Destinations>,
     /// The guard of outbound URLs.
     pub egress: Arc<crate::egress::Egress>,
     /// What the admin API reads of the journal.

@@ -20,7 +20,7 @@ use crate::jose::remote::BODY_BYTES_MAX;
 use crate::operations;
 use crate::revocation::key::KeyHash;
 use crate::tenant::TenantId;
-use crate::transmitter::push::ANSWER_MAX;
+use crate::transmitter::post::ANSWER_MAX;
 
 /// A compact SET is its payload in base64url, and more.
 const COMPACT: (usize, usize) = (4, 3);

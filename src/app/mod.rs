@@ -7,6 +7,7 @@
 //! - [`certificates`], [`rotation`]: certificates and signing keys that change while the hub runs
 //! - [`projections`], [`schedule`]: Kafka out; bases and signed heads on a schedule
 //! - [`authorization`]: access tokens, judged and made
+//! - [`notes`], [`trust`]: what the spine noted, kept; CA files, looked at again
 //! - [`convert`]: configuration to each part's own settings
 //! - [`store`]: what lies on disk, opened
 //! - [`footprint`]: what the limits come to at worst
@@ -25,6 +26,7 @@ pub mod footprint;
 pub mod health;
 pub mod keeping;
 pub mod manifest;
+pub mod notes;
 pub mod offline;
 pub mod origins;
 pub mod projections;
@@ -37,6 +39,7 @@ pub mod seal;
 pub mod serve;
 pub mod store;
 pub mod tasks;
+pub mod trust;
 pub mod wiring;
 
 pub use offline::{rebuild_store, reseal, verify};

@@ -19,7 +19,7 @@ use super::seal::AuditSeal;
 use super::store::{Opened, Places, base_writer, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
-use super::{authorization, projections, reconcile, schedule};
+use super::{authorization, notes, projections, reconcile, schedule, trust};
 use crate::api::{self, Api};
 use crate::auth;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
@@ -35,6 +35,7 @@ use crate::hub::spine::{Parts, Spine};
 use crate::hub::view::Views;
 use crate::journal::Folder;
 use crate::operations::Operations;
+use crate::outbox::destinations::Destinations;
 use crate::outbox::outcomes::Outcomes;
 use crate::outbox::queues::Outbox;
 use crate::receiver::{self, issuers::Issuers, push::Door};
@@ -94,6 +95,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     );
 
     let page = Arc::new(telemetry::Metrics::new());
+    let operations = Arc::new(Operations::open(&places.root, clock.clone())?);
+    let (noting, noted) = notes::channel();
     let egress = Arc::new(Egress::new(&config.egress)?);
     let (stop, stopping) = watch::channel(false);
     let views = Arc::new(Views::default());
@@ -118,6 +121,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         sets: Default::default(),
         durable: durable.clone(),
         wake: ring.clone(),
+        noting,
     });
 
     let journal_id = journal.id();
@@ -176,9 +180,17 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let outcomes: Arc<dyn Outcomes> = Arc::new(Telling(hub.clone()));
     let transmitted = transmitter::metrics::Metrics::default();
     page.with(|registry| transmitted.register(registry, outbox.clone(), signer.made()));
+    let destinations = Arc::new(Destinations::new(transmitting.bounds()));
+    page.with(|registry| transmitted.register_destinations(registry, destinations.clone()));
+    tasks.spawn("notes", notes::keep(noted, operations.clone(), stopping.clone()));
+    tasks.spawn(
+        "certification authorities",
+        trust::watch(egress.clone(), operations.clone(), stopping.clone()),
+    );
     let spawn = tasks.spawner();
     let push = push::Push::new(push::Parts {
         outbox: outbox.clone(),
+        destinations: destinations.clone(),
         signer: signer.clone(),
         egress: egress.clone(),
         keys: keys.clone(),
@@ -187,12 +199,12 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         chance: chance.clone(),
         config: transmitting.clone(),
         metrics: transmitted.clone(),
+        operations: operations.clone(),
         spawn: spawn.clone(),
         shutdown: stopping.clone(),
     });
     tasks.spawn("push streams", push.run());
 
-    let operations = Arc::new(Operations::open(&places.root, clock.clone())?);
     let (kafka_health, kafka_told) = projections::show(&config, &page);
     let ready = Arc::new(AtomicBool::new(false));
     let door = Door {
@@ -248,6 +260,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             clock: clock.clone(),
             config: transmitting,
             metrics: transmitted.clone(),
+            operations: operations.clone(),
             shutdown: stopping.clone(),
         }),
         gate,
@@ -260,6 +273,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         metrics,
         page: page.clone(),
         outbox,
+        destinations,
         egress,
         history: Arc::new(Journaled::new(super::origins::journals(&places))),
         ready: ready.clone(),

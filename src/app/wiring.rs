@@ -1,6 +1,6 @@
 //! Effects, behind the durable mark, to the parts that act on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::gate::home::TenantDef;
@@ -15,7 +15,13 @@ use crate::journal::Position;
 use crate::keys::Keys;
 use crate::outbox::queues::Outbox;
 use crate::revocation::set::Set;
+use crate::stream::StreamNo;
 use crate::tenant::TenantId;
+
+/// More was owed than a stream may have.
+const OVERFULL: &str = "stream_overfull";
+/// A dead letter is not kept.
+const UNKEPT: &str = "dead_letter_dropped";
 
 /// Where effects go.
 pub struct Wiring {
@@ -35,6 +41,8 @@ pub struct Wiring {
     pub durable: Arc<Mutex<Position>>,
     /// Called when there is something new for the projections.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Where operational events go.
+    pub noting: tokio::sync::mpsc::Sender<super::notes::Note>,
 }
 
 impl Wiring {
@@ -43,6 +51,23 @@ impl Wiring {
             return set.clone();
         }
         self.sets.write().unwrap_or_else(PoisonError::into_inner).entry(tenant.clone()).or_default().clone()
+    }
+
+    /// What streams lost for a bound, said loudly: one line, one event a stream.
+    fn tell_lost(&self, tenant: &TenantId, lost: BTreeMap<(&'static str, StreamNo), usize>) {
+        for ((kind, no), n) in lost {
+            let stream = self.outbox.queue(tenant, no).and_then(|queue| queue.stream());
+            let stream_id = stream.map(|s| s.stream_id.clone()).unwrap_or_default();
+            let what = match kind {
+                OVERFULL => format!(
+                    "more is owed than a stream may have: its {n} oldest are dead letters `retention`"
+                ),
+                _ => format!("{n} dead letters are not kept: there are as many as may be"),
+            };
+            tracing::error!(%tenant, stream_id, kind, n, what);
+            // Where too many wait the line above is all.
+            let _ = self.noting.try_send((tenant.clone(), kind, stream_id, what));
+        }
     }
 
     /// The gate's picture of a tenant. Without its subject key no token can be held against the records: the tenant
@@ -96,18 +121,17 @@ impl Sink for Wiring {
     fn publish(&self, tenant: &TenantId, effects: Vec<Effect>) {
         // Records first: what must stop, stops before anybody is told.
         let set = self.set(tenant);
-        let mut overfull = 0;
+        let mut lost: BTreeMap<(&'static str, StreamNo), usize> = BTreeMap::new();
         for effect in &effects {
             match effect {
                 Effect::Standing { key, standing } => set.put(*key, standing.clone()),
                 Effect::Token { key, lineage } => set.put_token(*key, lineage.clone()),
-                Effect::Overfull { .. } => overfull += 1,
+                Effect::Overfull { stream } => *lost.entry((OVERFULL, *stream)).or_default() += 1,
+                Effect::Unkept { stream } => *lost.entry((UNKEPT, *stream)).or_default() += 1,
                 _ => {}
             }
         }
-        if overfull > 0 {
-            tracing::error!(%tenant, dead_letters = overfull, "more is owed than a stream may have: its oldest are dead letters `retention`");
-        }
+        self.tell_lost(tenant, lost);
         self.outbox.publish(tenant, &effects);
         self.metrics.effects(tenant, &effects);
     }

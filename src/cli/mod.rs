@@ -12,6 +12,7 @@
 
 pub mod admin_client;
 pub mod apply;
+pub mod attempts;
 pub mod backup;
 pub mod base;
 pub mod check_config;
@@ -109,7 +110,9 @@ pub enum Command {
     /// Look after signing keys and the seal on key files.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Look at what could not be delivered.
+    /// Show the last attempts to push to a stream.
+    Attempts(attempts::Args),
+    /// Look at what could not be delivered, send it again, throw it away.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
     /// Look after one stream.
@@ -187,6 +190,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Secret(command) => secret::run(&config, &command, printer),
         Command::Token(command) => token::run(&config, &command, printer),
         Command::Keys(command) => keys::run(&config, &command, printer),
+        Command::Attempts(args) => attempts::run(&config, &args, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Stream(command) => stream::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
@@ -248,6 +252,11 @@ mod tests {
             "keys rotate acme --alg EdDSA",
             "keys revoke acme -kid_with-hyphens",
             "keys reseal",
+            "dead-letters list --stream s --reason http_400 --before 1.2.3 --limit 5",
+            "dead-letters redrive --all --tenant acme",
+            "dead-letters redrive --jti j --stream s",
+            "dead-letters discard --reason timeout",
+            "attempts crm --tenant acme",
             "clock accept",
             "status",
             "",
@@ -280,6 +289,8 @@ mod tests {
             "backup",
             "restore",
             "dead-letters redrive",
+            "dead-letters redrive --all --jti j",
+            "attempts ../x",
         ];
         for line in bad {
             let args = std::iter::once("ssf-hub").chain(line.split_whitespace());

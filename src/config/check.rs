@@ -111,9 +111,33 @@ pub fn kafka_properties(
     properties
 }
 
+/// Judges the outbound proxy, and reads its credentials.
+pub fn egress(given: &mut crate::egress::Config, sources: &Sources<'_>, faults: &mut Vec<Fault>) {
+    use crate::egress::config::Credentials;
+    use crate::egress::proxy::{Bad, Proxy};
+    let place = |key: &str| Place::of(&["egress", key]);
+    let text = given.proxy_credentials.reveal().to_string();
+    let read = match sources.indirect(&text) {
+        Some(read) => read.map(|secret| Credentials::new(secret.reveal().into())),
+        None if text.is_empty() => Ok(Credentials::default()),
+        None => Err("a secret is not written here: `file:PATH` or `env:NAME` says where it is".into()),
+    };
+    given.proxy_credentials = read.unwrap_or_else(|what| {
+        faults.push(Fault::new(place("proxy_credentials"), what));
+        Credentials::default()
+    });
+    let key = match Proxy::of(given) {
+        Ok(_) => return,
+        Err(bad @ Bad::Url) => (bad, "proxy"),
+        Err(bad @ Bad::Exception(_)) => (bad, "no_proxy"),
+        Err(bad @ Bad::Credentials(_)) => (bad, "proxy_credentials"),
+    };
+    faults.push(Fault::new(place(key.1), key.0.to_string()));
+}
+
 /// Judges the names that objects give each other, and where they reach out to. Works on the values as they
 /// are written, so that a mistake elsewhere in an object hides none of these.
-pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut Vec<Fault>) {
+pub fn names(values: &Map<String, Value>, guard: &crate::egress::Guard, faults: &mut Vec<Fault>) {
     let text = |item: &Value, key: &str| item[key].as_str().map(ToString::to_string);
     let tenant = |item: &Value| text(item, "tenant").unwrap_or_else(|| DEFAULT.into());
     let tenants: BTreeSet<String> = items(values, "tenant").filter_map(|(_, t)| text(t, "id")).collect();
@@ -165,10 +189,11 @@ pub fn names(values: &Map<String, Value>, allow: &[ipnet::IpNet], faults: &mut V
                 (place.key("introspection").key("url"), &item["introspection"]["url"]),
             ] {
                 let Some(url) = url.as_str() else { continue };
-                let refused = crate::egress::check_url(allow, url).err();
+                let refused = guard.check_url(url).err();
                 // What is no URL at all was told by the schema.
                 if let Some(refused) = refused.filter(|_| faults.iter().all(|f| f.place != at)) {
-                    faults.push(Fault::new(at, format!("{refused} (see egress.allow_cidrs)")));
+                    let keys = "egress.allow_cidrs, egress.allow_http";
+                    faults.push(Fault::new(at, format!("{refused} (see {keys})")));
                 }
             }
         }

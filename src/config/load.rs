@@ -118,7 +118,8 @@ fn build(
     check::listeners(&sections.public, &sections.admin, faults);
     super::files::keys(&mut sections.keys, sources, faults);
     sections.public_url = check::public_url(&sections.public_url, &sections.public, faults);
-    check::names(&lists, &sections.egress.allow_cidrs, faults);
+    check::egress(&mut sections.egress, sources, faults);
+    check::names(&lists, &crate::egress::Guard::of(&sections.egress), faults);
     check::objects(&found, &sections.public_url, faults);
     Ok(Config::new(sections, found.into_iter().map(|(_, object)| object).collect()))
 }

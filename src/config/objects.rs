@@ -168,6 +168,7 @@ mod tests {
                 ("acme", "points", "nginx"),
                 ("acme", "streams", "crm"),
                 ("acme", "streams", "broker"),
+                ("acme", "streams", "siem"),
             ]
         );
         let Object::Client(client) = &objects[3].object else { panic!("no client") };

@@ -124,6 +124,16 @@ pub struct Outbox {
     pub in_flight_per_stream: usize,
     /// Longest push (ms).
     pub push_timeout_ms: u64,
+    /// Pushes under way to one destination.
+    pub in_flight_per_destination: usize,
+    /// Pushes in a row without any answer after which a destination is shut.
+    pub shut_after: u32,
+    /// A destination whose answers take longer in the mean is limited (ms).
+    pub slow_ms: u64,
+    /// Retries for a hundred first tries.
+    pub retry_budget_percent: u32,
+    /// Retries each second besides.
+    pub retry_budget_per_s: u32,
     /// Failures in a row after which a receiver counts as down.
     pub brake_after: u32,
     /// The first pause then, doubled each time (ms).

@@ -173,7 +173,7 @@ fn what_does_not_fit_together_is_refused() {
         (upstream.replace("https://idp.example/keys", "https://10.0.0.1/keys"), Some("egress.allow_cidrs")),
         (
             format!(
-                "[egress]\nallow_cidrs = ['10.0.0.0/8']\n{}",
+                "[egress]\nallow_cidrs = ['10.0.0.0/8']\nallow_http = true\n{}",
                 upstream.replace("https://idp", "http://10.0.0.1/idp")
             ),
             None,
@@ -270,6 +270,21 @@ fn what_does_not_fit_together_is_refused() {
         ),
         ("[kafka]\nbootstrap_servers = 'k:9092'".into(), None),
         ("data_dir = ".into(), Some("(line 1)")),
+        ("[egress]\nproxy = 'proxy:3128'".into(), Some("egress.proxy (line 2): must be http://host:port")),
+        ("[egress]\nproxy = 'http://u:p@proxy:3128'".into(), Some("without path and credentials")),
+        ("[egress]\nno_proxy = ['a b']".into(), Some("`a b` is no host")),
+        ("[egress]\nproxy_credentials = 'hub:secret'".into(), Some("a secret is not written here")),
+        (
+            "[egress]\nproxy = 'http://proxy:3128'\nproxy_credentials = 'env:ONE'".into(),
+            Some("must be user:password"),
+        ),
+        (
+            format!(
+                "[egress]\nallow_cidrs = ['10.0.0.0/8']\n{}",
+                upstream.replace("https://idp", "http://10.0.0.1/idp")
+            ),
+            Some("egress.allow_http"),
+        ),
     ];
     let env = [("ONE", "one-0123456789abcdef"), ("TWO", "two-0123456789abcdef"), ("SHORT", "short")];
     for (text, want) in cases {

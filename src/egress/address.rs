@@ -3,7 +3,10 @@
 //! Asked by `egress` for every literal and every resolved name. When in doubt an address is forbidden; the
 //! operator's `allow_cidrs` is the way around it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The metadata service of Azure's virtual machines.
+const WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// Whether an address is not on the public internet: this host, private, shared, link-local,
 /// multicast, reserved, for documentation, or an IPv6 form that hides an IPv4 address.
@@ -18,6 +21,8 @@ pub fn is_forbidden(ip: IpAddr) -> bool {
                 || matches!((a, b, c), (0, _, _) | (224..=255, _, _) | (192, 0, 0) | (192, 88, 99))
                 || (a == 100 && b & 0xc0 == 64)
                 || (a == 198 && b & 0xfe == 18)
+                // A public address by number, but the host of a cloud's machines answers there.
+                || ip == WIRE_SERVER
         }
         IpAddr::V6(ip) => forbidden_v6(ip),
     }
@@ -41,7 +46,7 @@ mod tests {
     #[test]
     fn addresses() {
         let forbidden = "0.1.2.3 10.1.1.1 100.64.0.1 100.127.255.255 127.9.9.9 169.254.169.254 172.31.0.1 \
-            192.0.0.8 192.0.2.1 192.88.99.1 192.168.1.1 198.18.0.1 198.19.9.9 198.51.100.1 203.0.113.1 \
+            192.0.0.8 192.0.2.1 168.63.129.16 192.88.99.1 192.168.1.1 198.18.0.1 198.19.9.9 198.51.100.1 203.0.113.1 \
             224.0.0.1 240.0.0.1 255.255.255.255 :: ::1 ::ffff:8.8.8.8 ::8.8.8.8 64:ff9b::8.8.8.8 \
             64:ff9b:1::1 100::1 fc00::1 fdff::1 fe80::1 fec0::1 ff02::1 2001::1 2001:db8::1 2002:7f00:1::1 3fff::1";
         for ip in forbidden.split_whitespace() {

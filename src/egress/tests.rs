@@ -27,49 +27,11 @@ async fn peer(answer: Vec<u8>) -> (String, tokio::sync::oneshot::Receiver<String
 }
 
 #[test]
-fn urls() {
-    let (closed, open) = (egress(&[]), egress(&["127.0.0.0/8", "::1/128"]));
-    let table = [
-        ("https://example.com/x", None),
-        ("https://93.184.216.34/", None),
-        ("http://example.com/", Some(Refused::Scheme)),
-        ("ftp://example.com/", Some(Refused::Scheme)),
-        ("file:///etc/passwd", Some(Refused::Scheme)),
-        ("data:text/plain,x", Some(Refused::Scheme)),
-        ("/relative", Some(Refused::Url)),
-        ("https://", Some(Refused::Url)),
-        ("https://user@example.com/", Some(Refused::Userinfo)),
-        ("https://:pw@example.com/", Some(Refused::Userinfo)),
-        ("https://127.0.0.1/", Some(Refused::Address)),
-        ("https://2130706433/", Some(Refused::Address)),
-        ("https://0x7f.1/", Some(Refused::Address)),
-        ("https://0177.0.0.1/", Some(Refused::Address)),
-        ("https://169.254.169.254/latest", Some(Refused::Address)),
-        ("https://[::ffff:127.0.0.1]/", Some(Refused::Address)),
-        ("https://[::1]/", Some(Refused::Address)),
-        ("http://[::ffff:127.0.0.1]/", Some(Refused::Scheme)),
-    ];
-    for (url, want) in table {
-        assert_eq!(closed.check_url(url).err(), want, "{url}");
-    }
-    for good in ["http://127.0.0.1:8/", "http://2130706433/", "http://[::1]/", "https://127.0.0.1/"] {
-        assert_eq!(open.check_url(good).err(), None, "{good}");
-    }
-    for bad in ["http://93.184.216.34/", "http://[::ffff:127.0.0.1]/", "http://10.0.0.1/"] {
-        assert_eq!(open.check_url(bad).err(), Some(Refused::Scheme), "{bad}");
-    }
-    assert_eq!(open.check_url("http://a@127.0.0.1/").err(), Some(Refused::Userinfo));
-    assert_eq!(open.check_url("https://10.0.0.1/").err(), Some(Refused::Address));
-}
-
-#[test]
-fn config_texts() {
-    let config: Config = toml::from_str("allow_cidrs = [\"127.0.0.0/8\"]\ntimeout_ms = 5").unwrap();
-    assert_eq!((config.allow_cidrs.len(), config.timeout_ms), (1, 5));
-    assert!(toml::from_str::<Config>("allow_cidrs = [\"localhost\"]").is_err());
-    assert!(toml::from_str::<Config>("proxy = \"x\"").is_err());
+fn what_cannot_be_used_is_said_at_once() {
     let missing = Config { extra_ca_files: vec!["/nonexistent".into()], ..Config::default() };
     assert!(matches!(Egress::new(&missing), Err(ConfigError::CaFile(_))));
+    let proxy = Config { proxy: "proxy:3128".into(), ..Config::default() };
+    assert!(matches!(Egress::new(&proxy), Err(ConfigError::Proxy(_))));
 }
 
 #[tokio::test]
@@ -184,4 +146,72 @@ async fn a_private_authority_must_be_named() {
     assert!(matches!(get(&without, "localhost").await, Err(Error::Tls)));
     // The certificate is for the name, not for the address.
     assert!(matches!(get(&with, "127.0.0.1").await, Err(Error::Tls)));
+}
+
+#[tokio::test]
+async fn an_authority_is_trusted_as_soon_as_its_file_says_so() {
+    let ((old, old_port), (new, new_port)) = (tls_peer(), tls_peer());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), old).unwrap();
+    let allow_cidrs = vec!["127.0.0.0/8".parse().unwrap()];
+    let config = Config { allow_cidrs, extra_ca_files: vec![file.path().into()], ..Config::default() };
+    let egress = Egress::new(&config).unwrap();
+    let get = async |port: u16| egress.get(&format!("https://localhost:{port}/"), HeaderMap::new(), 10).await;
+    assert!(get(old_port).await.is_ok());
+    assert!(matches!(get(new_port).await, Err(Error::Tls)));
+    assert!(!egress.refresh().unwrap(), "nothing changed");
+    std::fs::write(file.path(), new).unwrap();
+    assert!(egress.refresh().unwrap());
+    assert!(get(new_port).await.is_ok());
+    assert!(matches!(get(old_port).await, Err(Error::Tls)));
+    // What cannot be used leaves everything as it is.
+    std::fs::write(file.path(), "no certificate").unwrap();
+    assert!(matches!(egress.refresh(), Err(ConfigError::CaFile(_))));
+    assert!(get(new_port).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_more_exchanges_than_there_may_be() {
+    let (hanging, _told) = peer(vec![]).await;
+    let (quick, _told) = peer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
+    let allow_cidrs = vec!["127.0.0.1/32".parse().unwrap()];
+    let config = Config { allow_cidrs, timeout_ms: 300, connections_max: 1, ..Config::default() };
+    let egress = Egress::new(&config).unwrap();
+    let slow = egress.get(&hanging, HeaderMap::new(), 10);
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (method, url, headers, body) = (Method::GET, quick.as_str(), HeaderMap::new(), vec![]);
+        let timeout_ms = Some(50);
+        egress.send(Outbound { method, url, headers, body, max_response_bytes: 10, timeout_ms }).await
+    };
+    let (slow, second) = tokio::join!(slow, second);
+    assert_eq!((slow.err(), second.err()), (Some(Error::Timeout), Some(Error::Busy)));
+    assert_eq!(
+        egress.get(&quick, HeaderMap::new(), 10).await.unwrap().status,
+        204,
+        "and the place is free again"
+    );
+}
+
+#[tokio::test]
+async fn by_name_only_names_that_are_wholly_outside() {
+    // Asks for the head of one CONNECT, and refuses it.
+    let (proxy, told) = peer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let proxy = proxy.trim_end_matches("/x").to_string();
+    let with = |allow: &[&str]| Config {
+        allow_cidrs: allow.iter().map(|a| a.parse().unwrap()).collect(),
+        proxy: proxy.clone(),
+        proxy_by_name: true,
+        ..Config::default()
+    };
+    let url = "https://localhost:4433/x";
+    let refused = Egress::new(&with(&[])).unwrap().get(url, HeaderMap::new(), 10).await;
+    assert_eq!(refused.err(), Some(Error::Refused(Refused::Address)));
+    let open = Egress::new(&with(&["127.0.0.0/8", "::1/128"])).unwrap();
+    assert_eq!(open.get(url, HeaderMap::new(), 10).await.err(), Some(Error::Proxy(403)));
+    let head = told.await.unwrap();
+    assert!(head.starts_with("CONNECT localhost:4433 HTTP/1.1\r\nHost: localhost:4433\r\n"), "{head}");
+    // A literal is judged with its URL, behind a proxy as well.
+    let inside = Egress::new(&with(&[])).unwrap().get("https://10.0.0.1/", HeaderMap::new(), 10).await;
+    assert_eq!(inside.err(), Some(Error::Refused(Refused::Address)));
 }

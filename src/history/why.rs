@@ -86,6 +86,7 @@ fn show(id: &EntryId, entry: &Entry) -> Result<Value, String> {
         Body::Control(control) => shown["verification"] = json!(control),
         Body::Emit(emit) => shown["emit"] = json!(emit),
         Body::Restored(from) => shown["restored"] = json!(from),
+        Body::Redrive(redrive) => shown["redrive"] = json!(redrive),
         Body::Tick => {}
     }
     Ok(shown)

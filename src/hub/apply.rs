@@ -6,12 +6,15 @@
 mod emit;
 pub mod flow;
 mod owe;
+mod redrive;
+mod relay;
 mod remember;
 mod timers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use owe::Came;
 use timers::GRACE_MS;
 
 use super::effect::{Claims, Effect, Item};
@@ -72,6 +75,7 @@ impl State {
             Body::Status(change) => self.status_changed(entry, change, &mut fx),
             Body::Control(control) => self.verification(entry, control, &mut fx),
             Body::Emit(emit) => self.emit(entry, emit, &mut fx),
+            Body::Redrive(redrive) => self.redrive(entry.time_ms, redrive, &mut fx),
             Body::ClockAccepted { .. } | Body::Restored(_) => {}
         }
         self.meta_mut(|m| {
@@ -91,6 +95,11 @@ impl State {
         fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
         let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
         fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
+        fx.extend(
+            self.originals
+                .iter()
+                .map(|(item, held)| Effect::Original { item: *item, original: Some(held.original.clone()) }),
+        );
         fx.extend(self.owing.by_row().filter_map(|(item, streams)| {
             Some(Effect::Owed { item, claims: self.claims.get(&item)?.clone(), streams: streams.into() })
         }));
@@ -126,7 +135,7 @@ impl State {
                     self.subjects.clear(StreamNo(no));
                 }
             }
-            self.count_selective();
+            self.count_special();
             self.topics.insert(StreamNo(no), &stream);
             fx.push(Effect::Stream { no: StreamNo(no), stream: Some(stream) });
         }
@@ -175,7 +184,8 @@ impl State {
             accepted_ms: entry.time_ms,
             subject: names::subject_order(set.sub_id.get()),
         };
-        self.owe(Item { seq: entry.seq, index: 0 }, (&set.uri, set.sub_id.get()), claims, false, fx);
+        let about = (set.uri.as_str(), set.sub_id.get());
+        self.owe(Item { seq: entry.seq, index: 0 }, about, claims, Came::From(set), fx);
     }
 
     /// The strongest effect that an upstream may cause.
@@ -291,7 +301,7 @@ impl State {
                 accepted_ms: entry.time_ms,
                 subject: names::subject_order(derived.sub_id.get()),
             };
-            self.owe(item, (&derived.uri, derived.sub_id.get()), claims, true, fx);
+            self.owe(item, (&derived.uri, derived.sub_id.get()), claims, Came::Derived, fx);
         }
         // The order in which echoes are forgotten must be the one that a reload finds.
         echoes.sort_unstable();

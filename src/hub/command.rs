@@ -4,12 +4,14 @@
 
 use tokio::sync::oneshot;
 
+use super::effect::Item;
 use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
 use crate::lineage::check::Conflict;
 use crate::revocation::key::KeyHash;
+use crate::stream::StreamNo;
 use crate::stream::status::Status;
 use crate::tenant::{EntryId, TenantId};
 
@@ -129,6 +131,45 @@ pub struct Done {
     pub born_revoked: bool,
 }
 
+/// Which dead letters are meant. What is not said is not asked about: nothing said means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Those of this stream.
+    pub stream: Option<StreamNo>,
+    /// One of these: what a `jti` names, for each stream that has it.
+    pub items: Option<Vec<(StreamNo, Item)>>,
+    /// Those with this reason.
+    pub reason: Option<String>,
+    /// Those behind this one.
+    pub after: Option<(StreamNo, Item)>,
+    /// Whether they are thrown away, not sent again.
+    pub discard: bool,
+}
+
+impl Which {
+    /// Whether it means this one; where it begins is the caller's.
+    pub fn means(&self, stream: StreamNo, item: Item, why: &str) -> bool {
+        self.stream.is_none_or(|no| no == stream)
+            && self.items.as_ref().is_none_or(|all| all.contains(&(stream, item)))
+            && self.reason.as_ref().is_none_or(|reason| reason == why)
+    }
+}
+
+/// What became of a redrive, or a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// The entry, if there was anything to do.
+    pub id: Option<EntryId>,
+    /// How many are owed again, or gone.
+    pub items: usize,
+    /// How many stay dead letters because their stream is full.
+    pub no_room: usize,
+    /// Up to where was looked.
+    pub last: Option<(StreamNo, Item)>,
+    /// Whether there is more behind it.
+    pub more: bool,
+}
+
 /// Where an answer goes.
 pub type Answer<T> = oneshot::Sender<Result<T, Refused>>;
 
@@ -205,6 +246,8 @@ pub enum Command {
     Keys(TenantId, IssuerKeys, Answer<EntryId>),
     /// Change what a stream has beside its configuration.
     Stream(TenantId, StreamAct, Answer<EntryId>),
+    /// Send dead letters again, or throw them away: one entry's worth.
+    Redrive(TenantId, Which, String, Answer<Redriven>),
     /// Accept the wall clock as it is now.
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
@@ -223,7 +266,8 @@ impl Command {
             | Self::Put(t, ..)
             | Self::Remove(t, ..)
             | Self::Stream(t, ..)
-            | Self::Keys(t, ..) => t.clone(),
+            | Self::Keys(t, ..)
+            | Self::Redrive(t, ..) => t.clone(),
             Self::Act { tenant, .. } => tenant.clone(),
             Self::AcceptClock(..) | Self::Look(_) | Self::Base(_) => TenantId::hub(),
         }
@@ -240,6 +284,7 @@ impl Command {
             Self::Set(_, set, _) => 600 + 2 * set.compact.len(),
             Self::Keys(_, keys, _) => 200 + keys.jwks.len(),
             Self::Emit(_, emit, _) => 600 + emit.sub_id.get().len() + emit.event.get().len(),
+            Self::Redrive(..) => 25 * super::entry::REDRIVE_MAX,
             _ => 1000,
         }
     }

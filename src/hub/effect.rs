@@ -61,6 +61,15 @@ pub enum Flow {
     Shut,
 }
 
+/// A received SET as its issuer signed it, held while a relay stream is owed it or has it as a dead letter.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Original {
+    /// Its own `jti`.
+    pub jti: String,
+    /// The compact JWS, byte for byte.
+    pub compact: String,
+}
+
 /// One effect.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -93,6 +102,18 @@ pub enum Effect {
     Overfull {
         /// Which stream.
         stream: StreamNo,
+    },
+    /// So many dead letters are kept already: this one is not, only its outcome is journaled.
+    Unkept {
+        /// Whose it would have been.
+        stream: StreamNo,
+    },
+    /// The original of an item is held for relay streams, or no longer. Comes ahead of what is owed of it.
+    Original {
+        /// Which item.
+        item: Item,
+        /// The original; `None` when it is held no longer.
+        original: Option<Arc<Original>>,
     },
     /// A stream was made or changed.
     Stream {

@@ -253,6 +253,21 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome(pub StreamNo, pub Seq, pub u32, pub Fate, #[serde(default)] pub Option<Box<str>>);
 
+/// Dead letters that an operator sends again, or throws away. At most [`REDRIVE_MAX`]: more are several entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redrive {
+    /// Who.
+    pub by: String,
+    /// Which: `(stream, seq, index)`.
+    pub items: Vec<(StreamNo, Seq, u32)>,
+    /// Whether they are thrown away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard: bool,
+}
+
+/// Dead letters in one entry.
+pub const REDRIVE_MAX: usize = 500;
+
 /// An entry's payload.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -303,6 +318,8 @@ pub enum Body {
     Emit(Emit),
     /// The journal goes on from a backup of another one.
     Restored(Restored),
+    /// An operator sends dead letters again.
+    Redrive(Redrive),
 }
 
 /// A payload cannot be read.
@@ -371,6 +388,7 @@ impl Body {
             Self::Control(_) => 14,
             Self::Emit(_) => 15,
             Self::Restored(_) => 17,
+            Self::Redrive(_) => 16,
         }
     }
 
@@ -393,6 +411,7 @@ impl Body {
             Self::Control(_) => "control",
             Self::Emit(_) => "emit",
             Self::Restored(_) => "restored",
+            Self::Redrive(_) => "redrive",
         }
     }
 
@@ -419,6 +438,7 @@ impl Body {
             Self::Control(b) => serde_json::to_vec(b),
             Self::Emit(b) => serde_json::to_vec(b),
             Self::Restored(b) => serde_json::to_vec(b),
+            Self::Redrive(b) => serde_json::to_vec(b),
         }
     }
 
@@ -451,6 +471,7 @@ impl Body {
             14 => Self::Control(serde_json::from_slice(bytes).map_err(bad)?),
             15 => Self::Emit(serde_json::from_slice(bytes).map_err(bad)?),
             17 => Self::Restored(serde_json::from_slice(bytes).map_err(bad)?),
+            16 => Self::Redrive(serde_json::from_slice(bytes).map_err(bad)?),
             _ => return Err(Error::Unknown { kind, version }),
         })
     }

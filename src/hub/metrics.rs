@@ -18,6 +18,8 @@ pub struct Metrics {
     owed: PerTenant,
     delivered: PerTenant,
     dead_letters: PerTenant,
+    unkept: PerTenant,
+    overfull: PerTenant,
     records: PerTenant,
     waiting: Gauge,
     flushes: Gauge,
@@ -37,6 +39,8 @@ impl Metrics {
             owed: per_tenant("sets_owed", "SETs owed to streams since the start"),
             delivered: per_tenant("sets_settled", "SETs that receivers acknowledged, as journaled"),
             dead_letters: per_tenant("dead_letters", "SETs given up, as journaled"),
+            unkept: per_tenant("dead_letters_dropped", "SETs given up that are not kept as dead letters"),
+            overfull: per_tenant("streams_overfull", "SETs given up because a stream had too many"),
             records: per_tenant("revocation_records", "Revocation records written"),
             waiting: page.gauge("sequencer_waiting", "Requests that wait for the sequencer"),
             flushes: page.gauge("journal_flushes", "Journal flushes since the start"),
@@ -53,12 +57,15 @@ impl Metrics {
     /// Effects left the spine.
     pub fn effects(&self, tenant: &TenantId, effects: &[Effect]) {
         let (mut owed, mut delivered, mut dead, mut records) = (0, 0, 0, 0);
+        let (mut unkept, mut overfull) = (0, 0);
         for effect in effects {
             match effect {
                 Effect::Owed { streams, .. } => owed += streams.len() as u64,
                 Effect::Settled { fate: Fate::Delivered, .. } => delivered += 1,
                 Effect::Settled { fate: Fate::GaveUp, .. } => dead += 1,
                 Effect::Recorded { .. } => records += 1,
+                Effect::Unkept { .. } => unkept += 1,
+                Effect::Overfull { .. } => overfull += 1,
                 _ => {}
             }
         }
@@ -67,6 +74,8 @@ impl Metrics {
             (&self.delivered, delivered),
             (&self.dead_letters, dead),
             (&self.records, records),
+            (&self.unkept, unkept),
+            (&self.overfull, overfull),
         ];
         for (family, n) in counts {
             if n > 0 {

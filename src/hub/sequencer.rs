@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft, StreamAct};
+use super::command::{
+    Answer, Command, Done, Outcomes, Redriven, Refused, SetAnswer, SetDraft, StreamAct, Which,
+};
 use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
@@ -271,6 +273,12 @@ impl Hub {
     /// Changes a stream's subjects or status, or has it verified; answers when it is durable.
     pub async fn stream(&self, tenant: &TenantId, act: StreamAct) -> Result<EntryId, Refused> {
         self.ask(|answer| Command::Stream(tenant.clone(), act, answer)).await
+    }
+
+    /// Sends dead letters again, or throws them away: one entry's worth. The answer says where to go on.
+    pub async fn redrive(&self, tenant: &TenantId, which: Which, by: &str) -> Result<Redriven, Refused> {
+        let by = by.to_string();
+        self.ask(|answer| Command::Redrive(tenant.clone(), which, by, answer)).await
     }
 
     /// Accepts the wall clock as it is now.

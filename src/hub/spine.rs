@@ -8,6 +8,7 @@ mod clients;
 mod emit;
 mod intake;
 mod objects;
+mod redrive;
 mod rows;
 mod streams;
 #[cfg(test)]
@@ -285,6 +286,7 @@ impl Spine {
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
             Command::Stream(tenant, act, answer) => self.stream_act(tenant, act, answer),
+            Command::Redrive(tenant, which, by, answer) => self.redrive(tenant, &which, by, answer),
             Command::AcceptClock(by, answer) => {
                 if !self.room_for_act()? {
                     return self.refuse(answer, Refused::DiskFull);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::apply::flow::Life;
-use super::effect::{Claims, Item};
+use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
 use super::owing::Owing;
 use super::subjects::Subjects;
@@ -123,6 +123,15 @@ pub struct DeadLetter {
     pub claims: Claims,
 }
 
+/// An original that relay streams are owed, or have as a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOriginal {
+    /// The original.
+    pub original: Arc<Original>,
+    /// By how many streams it is held.
+    pub held: u32,
+}
+
 /// What is not in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
@@ -131,6 +140,15 @@ pub(super) struct Meta {
     pub next_no: u32,
     /// The last entry was an input; its decision, if it has one, is the next entry.
     pub undecided: bool,
+}
+
+/// How many streams an event may have to be looked at for more than its type.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(super) struct Special {
+    /// Those that begin without subjects.
+    pub selective: usize,
+    /// Those that relay originals.
+    pub relays: usize,
 }
 
 /// The state of one tenant.
@@ -148,14 +166,14 @@ pub struct State {
     pub(super) owing: Owing,
     pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
     pub(super) evidence: Table<String, KeyHash>,
+    pub(super) originals: Table<Item, HeldOriginal>,
     pub(super) graph: Graph,
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
     // built from the rows
     pub(super) topics: Topics,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
-    /// How many streams begin without subjects.
-    pub(super) selective: usize,
+    pub(super) special: Special,
     pub(super) seen_order: BTreeMap<u32, VecDeque<(Seq, i64, KeyHash)>>,
     pub(super) echo_order: VecDeque<(Seq, KeyHash)>,
     pub(super) idempotency_order: VecDeque<(Seq, (String, String))>,
@@ -179,12 +197,13 @@ impl State {
             owing: Owing::new(12),
             dead: Table::new(10),
             evidence: Table::new(11),
+            originals: Table::new(29),
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42]),
             topics: Topics::default(),
             streams: BTreeMap::new(),
-            selective: 0,
+            special: Special::default(),
             seen_order: BTreeMap::new(),
             echo_order: VecDeque::new(),
             idempotency_order: VecDeque::new(),
@@ -286,6 +305,29 @@ impl State {
         self.dead.iter().map(|((no, item), letter)| (*no, *item, letter))
     }
 
+    /// Number of dead letters.
+    pub fn dead_letters_len(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// Dead letters between two places, in order.
+    pub fn dead_letters_in(
+        &self,
+        range: impl std::ops::RangeBounds<(StreamNo, Item)>,
+    ) -> impl DoubleEndedIterator<Item = (StreamNo, Item, &DeadLetter)> {
+        self.dead.range(range).map(|((no, item), letter)| (*no, *item, letter))
+    }
+
+    /// The original of an item, while a relay stream holds it.
+    pub fn original(&self, item: Item) -> Option<&Arc<Original>> {
+        self.originals.get(&item).map(|held| &held.original)
+    }
+
+    /// How much more may be owed to a stream.
+    pub fn room_of(&self, stream: StreamNo) -> usize {
+        OWED_MAX.saturating_sub(self.owing.count(stream))
+    }
+
     /// SHA-256 over all rows: two states with the same digest are the same.
     pub fn digest(&self) -> [u8; 32] {
         let mut sha = Sha256::new();
@@ -300,6 +342,7 @@ impl State {
         self.owing.rows.digest(&mut sha);
         self.dead.digest(&mut sha);
         self.evidence.digest(&mut sha);
+        self.originals.digest(&mut sha);
         self.graph.digest(&mut sha);
         self.life.digest(&mut sha);
         self.subjects.digest(&mut sha);
@@ -319,6 +362,7 @@ impl State {
         self.owing.rows.drain(out);
         self.dead.drain(out);
         self.evidence.drain(out);
+        self.originals.drain(out);
         self.graph.drain(out);
         self.life.drain(out);
         self.subjects.drain(out);
@@ -337,6 +381,7 @@ impl State {
         self.owing.rows.settle();
         self.dead.settle();
         self.evidence.settle();
+        self.originals.settle();
         self.graph.settle();
         self.life.settle();
         self.subjects.settle();
@@ -355,6 +400,7 @@ impl State {
         self.owing.rows.dump(out);
         self.dead.dump(out);
         self.evidence.dump(out);
+        self.originals.dump(out);
         self.graph.dump(out);
         self.life.dump(out);
         self.subjects.dump(out);
@@ -373,15 +419,17 @@ impl State {
             || self.owing.rows.load(key, value)?
             || self.dead.load(key, value)?
             || self.evidence.load(key, value)?
+            || self.originals.load(key, value)?
             || self.graph.load(key, value)?
             || self.life.load(key, value)?
             || self.subjects.load(key, value)?;
         if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
     }
 
-    pub(super) fn count_selective(&mut self) {
-        let selective = self.streams.values().filter(|s| s.default_subjects == DefaultSubjects::None);
-        self.selective = selective.count();
+    pub(super) fn count_special(&mut self) {
+        let count = |is: fn(&Stream) -> bool| self.streams.values().filter(|s| is(s)).count();
+        let selective = count(|s| s.default_subjects == DefaultSubjects::None);
+        self.special = Special { selective, relays: count(|s| s.relay) };
     }
 
     /// Builds what follows from the rows, after the last [`State::load`].
@@ -395,7 +443,7 @@ impl State {
                 self.streams.insert(StreamNo(stored.no), Arc::new(stream.clone()));
             }
         }
-        self.count_selective();
+        self.count_special();
         self.owing.reindex();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
         seen.sort_unstable();

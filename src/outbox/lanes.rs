@@ -24,6 +24,8 @@ pub struct Limits {
     pub brake_ms: i64,
     /// Its longest (ms).
     pub brake_max_ms: i64,
+    /// Whether a retry may go now; the destination's budget says so.
+    pub retries: bool,
 }
 
 /// What to do now.
@@ -70,6 +72,11 @@ impl Lanes {
         self.in_flight
     }
 
+    /// Whether the receiver counts as down.
+    pub fn is_braked(&self, limits: &Limits) -> bool {
+        self.failures >= limits.brake_after
+    }
+
     /// Takes what goes next; what is fresh is begun.
     pub fn next(&mut self, now_ms: i64, limits: &Limits, owed: &mut Owed) -> Next {
         if self.in_flight >= limits.in_flight {
@@ -84,10 +91,11 @@ impl Lanes {
         }
         // A receiver that is down is asked with what it has failed before, so that those come to an end.
         let overdue = if braked { 0 } else { OVERDUE_MS };
+        let allowed = |due_ms: i64| if limits.retries { due_ms } else { i64::MIN };
         let taken = self
-            .take_retry(now_ms.saturating_sub(overdue))
+            .take_retry(allowed(now_ms.saturating_sub(overdue)))
             .or_else(|| self.take_fresh(owed))
-            .or_else(|| self.take_retry(now_ms));
+            .or_else(|| self.take_retry(allowed(now_ms)));
         match taken {
             Some(subject) => self.send(subject, now_ms, braked),
             None => Next::Wait(self.retries.first().map(|(due, ..)| *due)),

@@ -4,7 +4,8 @@ use super::*;
 use crate::outbox::owed::tests::due;
 use crate::tenant::Seq;
 
-const LIMITS: Limits = Limits { in_flight: 4, brake_after: 3, brake_ms: 100, brake_max_ms: 1_000 };
+const LIMITS: Limits =
+    Limits { in_flight: 4, brake_after: 3, brake_ms: 100, brake_max_ms: 1_000, retries: true };
 
 fn item(n: u64) -> Item {
     Item { seq: Seq(n), index: 0 }
@@ -158,4 +159,17 @@ fn seeding_out_of_order_still_sends_in_order() {
     assert_eq!(next(&mut lanes, 0), Ok((10, 1)));
     lanes.finish(10, 0);
     assert_eq!(next(&mut lanes, 0), Ok((11, 1)));
+}
+
+#[test]
+fn without_a_budget_retries_wait_and_fresh_items_go() {
+    let mut lanes = with(&[10]);
+    assert_eq!(next(&mut lanes, 0), Ok((10, 1)));
+    retry(&mut lanes, 10, 5, 0);
+    lanes.add(20);
+    let none = Limits { retries: false, ..LIMITS };
+    let fresh = lanes.lanes.next(50_000, &none, &mut lanes.owed);
+    assert!(matches!(fresh, Next::Send(i, _) if i == item(20)), "though 10 is overdue: {fresh:?}");
+    assert_eq!(lanes.lanes.next(50_000, &none, &mut lanes.owed), Next::Wait(Some(5)));
+    assert_eq!(next(&mut lanes, 50_000), Ok((10, 2)));
 }

@@ -208,6 +208,11 @@ impl Queue {
         }
     }
 
+    /// Whether the receiver of a push stream counts as down.
+    pub fn is_braked(&self, limits: &Limits) -> bool {
+        matches!(&self.inner().work, Work::Push(lanes) if lanes.is_braked(limits))
+    }
+
     /// A post is over. Whether the item was still owed: then its outcome is to be told.
     pub fn land(&self, item: Item, subject: u64, landing: Landing, now_ms: i64, limits: &Limits) -> bool {
         let mut inner = self.inner();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::originals::Originals;
 use super::owed::Due;
 use super::queue::Queue;
 use crate::hub::effect::{Claims, Effect, Item};
@@ -31,13 +32,15 @@ struct Births {
 /// What is owed to whom.
 #[derive(Default)]
 pub struct Outbox {
+    /// What is relayed as it came.
+    pub originals: Originals,
     tenants: RwLock<HashMap<TenantId, Streams>>,
     births: Mutex<Births>,
     born: Notify,
 }
 
 impl Outbox {
-    /// Acts on `Stream`, `Flow`, `Owed`, `Settled` and `Dropped`; other effects are not its business. The same effects, made
+    /// Acts on `Stream`, `Flow`, `Owed`, `Settled`, `Dropped` and `Original`; others are not its business. The same, made
     /// from the state at start, seed it. Saying one twice changes nothing.
     pub fn publish(&self, tenant: &TenantId, effects: &[Effect]) {
         for effect in effects {
@@ -54,6 +57,7 @@ impl Outbox {
                     }
                 }
                 Effect::Flow { stream, flow } => self.queue_made(tenant, *stream).set_flow(*flow),
+                Effect::Original { item, original } => self.originals.put(tenant, *item, original.clone()),
                 Effect::Stream { no, stream: Some(stream) } => self.configure(tenant, *no, stream),
                 Effect::Stream { no, stream: None } => self.remove(tenant, *no),
                 _ => {}
@@ -167,7 +171,8 @@ mod tests {
     use crate::outbox::lanes::Limits;
     use crate::tenant::Seq;
 
-    const LIMITS: Limits = Limits { in_flight: 4, brake_after: 9, brake_ms: 1, brake_max_ms: 1 };
+    const LIMITS: Limits =
+        Limits { in_flight: 4, brake_after: 9, brake_ms: 1, brake_max_ms: 1, retries: true };
     const NO: StreamNo = StreamNo(7);
 
     fn stream(method: Method) -> Effect {

@@ -106,8 +106,11 @@ pub enum Error {
     /// A credential without a place to send it to.
     #[error("an authorization header belongs to push, and only to push")]
     Authorization,
-    /// The original is relayed by push.
-    #[error("relay belongs to push, and only to push")]
+    /// What is relayed is no SSF stream.
+    #[error(
+        "relay belongs to push, made by an operator, and excludes what only an SSF stream has: derived, dialect, \
+         description, default_subjects, events_delivered"
+    )]
     Relay,
 }
 
@@ -155,10 +158,20 @@ impl Stream {
         if self.authorization_secret.is_some() && self.method != Method::Push {
             return Err(Error::Authorization);
         }
-        if self.relay && self.method != Method::Push {
+        if self.relay && (self.method != Method::Push || self.is_ssf()) {
             return Err(Error::Relay);
         }
         Ok(())
+    }
+
+    /// Whether it has what only an SSF stream has: SETs with the hub's `iss`, in shapes of its own, or a receiver's hand.
+    fn is_ssf(&self) -> bool {
+        self.derived
+            || self.dialect != Dialect::default()
+            || self.default_subjects != DefaultSubjects::default()
+            || self.events_delivered.is_some()
+            || self.description.is_some()
+            || self.literal_matching
     }
 
     /// Whether events of this type are wanted.
@@ -211,6 +224,7 @@ mod tests {
     fn checks_and_matches() {
         let good = stream();
         assert_eq!(good.check(), Ok(()));
+        assert_eq!(Stream { relay: true, ..stream() }.check(), Ok(()));
         assert!(good.wants("u:1") && !good.wants("u:2"));
         assert!(Stream { events_requested: vec!["*".into()], ..stream() }.wants("u:2"));
         assert_eq!(good.aud_json(), r#"["a","b"]"#);
@@ -230,6 +244,12 @@ mod tests {
                 Error::Authorization,
             ),
             (Stream { method: Method::Poll, endpoint_url: None, relay: true, ..stream() }, Error::Relay),
+            (Stream { relay: true, literal_matching: true, ..stream() }, Error::Relay),
+            (Stream { relay: true, derived: true, ..stream() }, Error::Relay),
+            (Stream { relay: true, dialect: Dialect::CaepInterop, ..stream() }, Error::Relay),
+            (Stream { relay: true, description: Some("d".into()), ..stream() }, Error::Relay),
+            (Stream { relay: true, events_delivered: Some(vec![]), ..stream() }, Error::Relay),
+            (Stream { relay: true, default_subjects: DefaultSubjects::None, ..stream() }, Error::Relay),
         ];
         for (bad, want) in cases {
             assert_eq!(bad.check(), Err(want));

@@ -66,6 +66,9 @@ impl Answer {
             egress::Error::Timeout => Self::failed(Class::Transient, "timeout"),
             egress::Error::Connect => Self::failed(Class::Transient, "connect"),
             egress::Error::Tls => Self::failed(Class::Transient, "tls"),
+            egress::Error::Busy => Self::failed(Class::Transient, "busy"),
+            egress::Error::Proxy(0) => Self::failed(Class::Transient, "proxy"),
+            egress::Error::Proxy(status) => Self::failed(Class::Transient, &format!("proxy_{status}")),
             egress::Error::TooLarge | egress::Error::Other => Self::failed(Class::Transient, "exchange"),
         }
     }
@@ -73,6 +76,11 @@ impl Answer {
     /// The stream names a secret that is not there: nothing is sent without it.
     pub fn no_secret() -> Self {
         Self::failed(Class::Credential, "authorization_secret_missing")
+    }
+
+    /// What a relay stream is owed is not there: a bug, which no second try mends.
+    pub fn no_original() -> Self {
+        Self::failed(Class::Structural, "original_missing")
     }
 
     /// The SET could not be signed.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::outbox::destination;
 use crate::outbox::lanes::Limits;
 use crate::outbox::pace;
 
@@ -15,6 +16,16 @@ pub struct Config {
     pub in_flight_per_stream: usize,
     /// Longest wait for a receiver's answer.
     pub push_timeout_ms: u64,
+    /// Posts to one destination in flight at once.
+    pub in_flight_per_destination: usize,
+    /// Posts in a row without any answer after which a destination is shut.
+    pub shut_after: u32,
+    /// A destination whose answers take longer in the mean is limited.
+    pub slow_ms: u64,
+    /// Retries to one destination for a hundred first tries.
+    pub retry_budget_percent: u32,
+    /// Retries to it each second besides.
+    pub retry_budget_per_s: u32,
     /// After this many failures in a row a receiver counts as down: one post at a time, with pauses.
     pub brake_after: u32,
     /// The first of these pauses; each is twice the one before.
@@ -43,6 +54,11 @@ impl Default for Config {
             retry: pace::Config::default(),
             in_flight_per_stream: 16,
             push_timeout_ms: 10_000,
+            in_flight_per_destination: 64,
+            shut_after: 16,
+            slow_ms: 5_000,
+            retry_budget_percent: 20,
+            retry_budget_per_s: 10,
             brake_after: 16,
             brake_ms: 1_000,
             brake_max_ms: 60_000,
@@ -66,6 +82,21 @@ impl Config {
             brake_after: self.brake_after.max(1),
             brake_ms: ms(self.brake_ms),
             brake_max_ms: ms(self.brake_max_ms),
+            retries: true,
+        }
+    }
+
+    /// What one destination gets.
+    pub fn bounds(&self) -> destination::Bounds {
+        let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        destination::Bounds {
+            in_flight: self.in_flight_per_destination.max(1),
+            shut_after: self.shut_after.max(1),
+            pause_ms: ms(self.brake_ms),
+            pause_max_ms: ms(self.brake_max_ms),
+            slow_ms: ms(self.slow_ms),
+            retry_percent: self.retry_budget_percent,
+            retry_per_s: self.retry_budget_per_s,
         }
     }
 

@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::outbox::destination::Gate;
+use crate::outbox::destinations::Destinations;
 use crate::outbox::queues::Outbox;
 use crate::tenant::TenantId;
 
@@ -55,9 +57,18 @@ pub struct ByWent {
     pub result: &'static str,
 }
 
+/// A state of destinations: never which destination, for those are as many as receivers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct OfState {
+    /// `open`, `limited` or `shut`.
+    pub state: &'static str,
+}
+
 /// The transmitter's counters.
 #[derive(Clone, Default)]
 pub struct Metrics {
+    gates: Family<OfState, Counter>,
+    braked: Family<ByWent, Counter>,
     pushed: Family<ByEnd, Counter>,
     attempts: Family<ByWent, Counter>,
     poll_answers: Family<OfStream, Counter>,
@@ -75,7 +86,28 @@ impl Metrics {
         registry.register("poll_offered_sets", "SETs in answers to polls", self.poll_offered.clone());
         registry.register("poll_sets", "SETs whose delivery by poll is over", self.polled.clone());
         registry.register("signatures", "Signatures made", signatures);
+        let moved = "Times that a destination's gate came into a state";
+        registry.register("destination_changes", moved, self.gates.clone());
+        let braked = "Times that a stream's receiver began to count as down, and was back";
+        registry.register("stream_brakes", braked, self.braked.clone());
         registry.register_collector(Box::new(Depths(outbox)));
+    }
+
+    /// Registers how many destinations are in each state.
+    pub fn register_destinations(&self, registry: &mut Registry, destinations: Arc<Destinations>) {
+        registry.register_collector(Box::new(States(destinations)));
+    }
+
+    /// A destination's gate came into a state.
+    pub fn gate(&self, gate: Gate) {
+        self.gates.get_or_create(&OfState { state: gate.as_str() }).inc();
+    }
+
+    /// A stream's receiver began to count as down, or was back.
+    pub fn braked(&self, tenant: &TenantId, stream_id: &str, is_down: bool) {
+        let result = if is_down { "braked" } else { "released" };
+        let labels = ByWent { tenant: tenant.to_string(), stream: stream_id.into(), result };
+        self.braked.get_or_create(&labels).inc();
     }
 
     /// A delivery by push is over.
@@ -125,6 +157,28 @@ impl Collector for Depths {
             let labels = OfStream { tenant: queue.tenant.to_string(), stream: stream.stream_id.clone() };
             let depth = ConstGauge::new(i64::try_from(queue.depth()).unwrap_or(i64::MAX));
             depth.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every destination when asked.
+struct States(Arc<Destinations>);
+
+impl std::fmt::Debug for States {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("States")
+    }
+}
+
+impl Collector for States {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let help = "Destinations that streams push to, by the state of their gate";
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let mut family = encoder.encode_descriptor("destinations", help, None, kind)?;
+        for (gate, n) in self.0.counts() {
+            let labels = OfState { state: gate.as_str() };
+            ConstGauge::new(i64::try_from(n).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

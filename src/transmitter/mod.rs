@@ -14,12 +14,15 @@ pub mod followed;
 pub mod issue;
 pub mod metrics;
 pub mod poll;
+pub mod post;
 #[cfg(feature = "kafka")]
 pub mod projection;
 pub mod push;
+mod report;
 pub mod request;
 pub mod signed;
 pub mod signer;
+pub mod site;
 #[cfg(feature = "kafka")]
 pub mod speaker;
 pub mod ssf;

@@ -22,6 +22,8 @@ use crate::hub::effect::{Claims, Effect, Item};
 use crate::hub::entry::{Fate, Outcome};
 use crate::jose::alg::Alg;
 use crate::keys::vault::Keys;
+use crate::operations::Operations;
+use crate::outbox::destinations::Destinations;
 use crate::outbox::outcomes::Outcomes;
 use crate::outbox::pace;
 use crate::outbox::queues::Outbox;
@@ -164,6 +166,7 @@ pub struct Rig {
     pub keys: Arc<Keys>,
     pub heard: Arc<Heard>,
     pub metrics: Metrics,
+    pub operations: Arc<Operations>,
     pub stop: watch::Sender<bool>,
     dir: tempfile::TempDir,
 }
@@ -197,6 +200,7 @@ impl Rig {
             keys,
             heard: Arc::default(),
             metrics: Metrics::default(),
+            operations: Arc::new(Operations::open(dir.path(), Arc::new(System)).unwrap()),
             stop: watch::Sender::new(false),
             dir,
         }
@@ -223,6 +227,7 @@ impl Rig {
         };
         let parts = push::Parts {
             outbox: self.outbox.clone(),
+            destinations: Arc::new(Destinations::new(config.bounds())),
             signer: self.signer.clone(),
             egress: Arc::new(Egress::new(&egress).unwrap()),
             keys: self.keys.clone(),
@@ -230,6 +235,7 @@ impl Rig {
             clock: Arc::new(System),
             chance: Arc::new(OsChance),
             metrics: self.metrics.clone(),
+            operations: self.operations.clone(),
             config,
             spawn: Arc::new(|_, task| drop(spawn(task))),
             shutdown: self.stop.subscribe(),
@@ -244,6 +250,7 @@ impl Rig {
             outcomes: self.heard.clone(),
             clock: Arc::new(System),
             metrics: self.metrics.clone(),
+            operations: self.operations.clone(),
             config,
             shutdown: self.stop.subscribe(),
         }))

@@ -22,6 +22,7 @@ use super::waiting::Waiting;
 use crate::clock::SharedClock;
 use crate::hub::effect::Item;
 use crate::hub::entry::{Fate, Outcome};
+use crate::operations::Operations;
 use crate::outbox::job::Offer;
 use crate::outbox::names::Name;
 use crate::outbox::outcomes::{Outcomes, reason};
@@ -45,6 +46,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Counters.
     pub metrics: Metrics,
+    /// Hears of dead letters.
+    pub operations: Arc<Operations>,
     /// Settings.
     pub config: Config,
     /// Becomes true, or is dropped, when the hub stops: waiting polls are answered.
@@ -245,6 +248,7 @@ impl Poll {
             Fate::GaveUp => {
                 let error = why.as_deref().unwrap_or_default();
                 tracing::warn!(txn, jti, %tenant, stream_id, after_ms, error, "refused by poll: a dead letter");
+                self.parts.operations.note(tenant.as_str(), "dead_letter", stream_id, error, 0);
                 GAVE_UP
             }
         };

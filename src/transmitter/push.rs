@@ -1,8 +1,8 @@
 //! Push delivery (RFC 8935): one task per push stream, several posts at once, each of another subject.
 //!
-//! In the flow: takes from the stream's queue, signs, posts, and tells how it ended. Order is kept per subject
-//! across retries and dead letters. What happens if we crash on any line here: the item is still
-//! owed, and goes out again under the same name. Never follows a redirect, never logs a body or a secret.
+//! In the flow: asks the destination for a place, takes from the stream's queue, signs (or relays the original),
+//! posts, and tells how it ended. Order is kept per subject across retries and dead letters. What happens if we crash
+//! on any line here: the item is still owed, and goes out again under the same name. Never logs a body or a secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::HeaderMap;
 use tokio::sync::watch;
 
 use super::answer::Answer;
 use super::config::Config;
 use super::credential::Credential;
-use super::metrics::{DELIVERED, FAILED, GAVE_UP, Metrics, OK};
+use super::metrics::{FAILED, Metrics, OK};
+use super::post::Posted;
+use super::report::Report;
 use super::signer::Signer;
-use crate::clock::{SharedChance, SharedClock, Stopwatch};
-use crate::egress::{Egress, Outbound};
-use crate::hub::entry::{Fate, Outcome};
+use super::site::Site;
+use crate::clock::{SharedChance, SharedClock};
+use crate::egress::Egress;
 use crate::keys::vault::Keys;
+use crate::operations::Operations;
 use crate::outbox::attempts::Attempt;
+use crate::outbox::destination::Pass;
+use crate::outbox::destinations::Destinations;
 use crate::outbox::job::{Job, Landing, Todo};
 use crate::outbox::lanes::Limits;
 use crate::outbox::outcomes::Outcomes;
 use crate::outbox::pace::{Class, Pace, Verdict};
 use crate::outbox::queue::Queue;
 use crate::outbox::queues::Outbox;
-use crate::stream::Stream;
-
-/// How much of a receiver's answer is read, in bytes: enough for an error object.
-pub const ANSWER_MAX: usize = 64 << 10;
 
 /// Starts a named task that shutdown knows of.
 pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>;
@@ -42,6 +42,8 @@ pub type Spawn = Arc<dyn Fn(&'static str, BoxFuture<'static, ()>) + Send + Sync>
 pub struct Parts {
     /// What is owed.
     pub outbox: Arc<Outbox>,
+    /// Where to, and how much of it at once.
+    pub destinations: Arc<Destinations>,
     /// Names and signs.
     pub signer: Arc<Signer>,
     /// Posts.
@@ -56,6 +58,8 @@ pub struct Parts {
     pub chance: SharedChance,
     /// Counters.
     pub metrics: Metrics,
+    /// Hears what push does on its own.
+    pub operations: Arc<Operations>,
     /// Settings.
     pub config: Config,
     /// Starts the streams' tasks.
@@ -66,20 +70,18 @@ pub struct Parts {
 
 /// Push delivery.
 pub struct Push {
-    parts: Parts,
+    pub(super) parts: Parts,
     pace: Pace,
     limits: Limits,
+    report: Report,
 }
 
-/// How one post went.
-struct Posted {
-    job: Job,
-    jti: String,
-    /// The key that signed it; empty where it was not signed.
-    kid: Arc<str>,
-    status: Option<u16>,
-    duration_ms: u64,
-    answer: Answer,
+/// What a stream's task does after it has sent what may go.
+enum Next {
+    /// Nothing before this (ms since boot), or before something changes.
+    Wait(Option<i64>),
+    /// The stream is gone.
+    Closed,
 }
 
 impl Push {
@@ -87,7 +89,12 @@ impl Push {
     pub fn new(parts: Parts) -> Arc<Self> {
         let pace = Pace::new(parts.config.retry.clone());
         let limits = parts.config.limits();
-        Arc::new(Self { parts, pace, limits })
+        let report = Report {
+            outcomes: Arc::clone(&parts.outcomes),
+            metrics: parts.metrics.clone(),
+            operations: Arc::clone(&parts.operations),
+        };
+        Arc::new(Self { parts, pace, limits, report })
     }
 
     /// Starts a task for each push stream that there is or comes, until shutdown.
@@ -111,19 +118,15 @@ impl Push {
         let mut shutdown = self.parts.shutdown.clone();
         let mut changes = queue.watch();
         let mut credential = Credential::default();
+        let mut site = Site::default();
         let mut posts = FuturesUnordered::new();
         loop {
             // Marked as seen before the queue is looked at: what comes in between wakes us again.
             changes.borrow_and_update();
-            let wake_ms = loop {
-                match queue.next(self.parts.clock.boot_ms(), &self.limits) {
-                    Todo::Send(job) => {
-                        let headers = self.headers(queue, &job.stream, &mut credential);
-                        posts.push(self.post(queue, job, headers));
-                    }
-                    Todo::Wait(until) => break until,
-                    Todo::Closed => return,
-                }
+            let begin = |job: Job, pass, headers| posts.push(self.post(queue, job, pass, headers));
+            let wake_ms = match self.send_what_may_go(queue, &mut site, &mut credential, begin) {
+                Next::Wait(until) => until,
+                Next::Closed => return,
             };
             let wait = wake_ms.map(|until| self.until(until));
             tokio::select! {
@@ -133,12 +136,56 @@ impl Push {
                     }
                 }
                 changed = changes.changed() => if changed.is_err() { return },
+                () = site.rung() => {}
                 () = sleep(wait) => {}
                 _ = shutdown.wait_for(|stop| *stop) => break,
             }
         }
+        drop(site);
         while let Some(posted) = posts.next().await {
             self.land(queue, posted);
+        }
+    }
+
+    /// Takes from the queue while the destination has places. No place is held when this returns but by posts.
+    fn send_what_may_go(
+        &self,
+        queue: &Queue,
+        site: &mut Site,
+        credential: &mut Credential,
+        mut begin: impl FnMut(Job, Option<Pass>, Option<HeaderMap>),
+    ) -> Next {
+        loop {
+            let now_ms = self.parts.clock.boot_ms();
+            let stream = queue.stream();
+            let admitted = match stream.as_deref() {
+                Some(stream) if queue.depth() > 0 => site.ask(&self.parts.destinations, stream, now_ms),
+                Some(_) => {
+                    site.leave();
+                    return Next::Wait(None);
+                }
+                // Not configured yet, or taken away: the queue knows which.
+                None => Ok((None, None)),
+            };
+            let (pass, retries_at_ms) = match admitted {
+                Ok(admitted) => admitted,
+                Err(until) => return Next::Wait(until),
+            };
+            let limits = Limits { retries: retries_at_ms.is_none(), ..self.limits };
+            match queue.next(now_ms, &limits) {
+                Todo::Send(job) => {
+                    // Reconfigured in this moment: a place at the old destination is none at the new one.
+                    let same = stream.is_some_and(|stream| Arc::ptr_eq(&stream, &job.stream));
+                    let pass = pass.filter(|_| same);
+                    if let Some(pass) = &pass {
+                        pass.sent(job.tries.count > 1);
+                    }
+                    let headers = self.headers(queue, &job.stream, credential);
+                    begin(job, pass, headers);
+                }
+                Todo::Wait(until) => return Next::Wait(until.map(|at| at.max(retries_at_ms.unwrap_or(at)))),
+                Todo::Closed => return Next::Closed,
+            }
         }
     }
 
@@ -147,56 +194,12 @@ impl Push {
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
     }
 
-    /// The request's header fields (PUSH-02, 03, 06, 07); `None` when the configured secret is missing.
-    fn headers(&self, queue: &Queue, stream: &Stream, credential: &mut Credential) -> Option<HeaderMap> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/secevent+jwt"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let Some(id) = &stream.authorization_secret else { return Some(headers) };
-        let now_ms = self.parts.clock.boot_ms();
-        headers.insert(AUTHORIZATION, credential.value(&self.parts.keys, &queue.tenant, id, now_ms)?);
-        Some(headers)
-    }
-
-    /// One POST of one SET (PUSH-01, PUSH-04).
-    async fn post(&self, queue: &Queue, job: Job, headers: Option<HeaderMap>) -> Posted {
-        let watch = Stopwatch::start();
-        let done = |job, (jti, kid), status, answer| {
-            let duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Posted { job, jti, kid, status, duration_ms, answer }
-        };
-        let set = match self.parts.signer.signed(&queue.tenant, job.item, &job.claims, &job.stream).await {
-            Ok(set) => set,
-            Err(error) => {
-                tracing::error!(tenant = %queue.tenant, stream_id = job.stream.stream_id, %error, "cannot sign");
-                let answer = Answer::of_signer(&error);
-                return done(job, (String::new(), "".into()), None, answer);
-            }
-        };
-        let named = (set.jti, set.kid);
-        let Some(headers) = headers else { return done(job, named, None, Answer::no_secret()) };
-        let stream = Arc::clone(&job.stream);
-        let outbound = Outbound {
-            method: Method::POST,
-            url: stream.endpoint_url.as_deref().unwrap_or_default(),
-            headers,
-            body: set.compact.as_bytes().to_vec(),
-            max_response_bytes: ANSWER_MAX,
-            timeout_ms: Some(self.parts.config.push_timeout_ms),
-        };
-        match self.parts.egress.send(outbound).await {
-            Ok(got) => {
-                let wall_ms = self.parts.clock.wall_ms();
-                let answer = Answer::of_http(got.status, &got.headers, &got.body, wall_ms);
-                done(job, named, Some(got.status), answer)
-            }
-            Err(error) => done(job, named, None, Answer::of_egress(&error)),
-        }
-    }
-
     /// A post is over: what follows from it. The class of its failure.
-    fn land(&self, queue: &Queue, posted: Posted) -> Option<Class> {
+    fn land(&self, queue: &Queue, mut posted: Posted) -> Option<Class> {
         let now_ms = self.parts.clock.boot_ms();
+        if let Some(change) = posted.pass.take().and_then(|pass| pass.land(posted.went, now_ms)) {
+            self.report.gate(&change);
+        }
         let job = &posted.job;
         let (landing, class) = match &posted.answer {
             Answer::Taken => (Landing::OverWell, None),
@@ -209,9 +212,11 @@ impl Push {
                 (self.after(queue, job, *class, now_ms, *retry_after_ms), Some(*class))
             }
         };
+        let was_braked = queue.is_braked(&self.limits);
         let owed = queue.land(job.item, job.claims.subject, landing, now_ms, &self.limits);
+        self.report.brake(queue, &job.stream, was_braked, queue.is_braked(&self.limits));
         if owed {
-            self.tell(queue, &posted, landing);
+            self.report.tell(queue, &posted, landing);
         }
         self.record(queue, &posted, landing);
         class
@@ -229,18 +234,6 @@ impl Push {
             Verdict::GiveUp if class == Class::Structural => Landing::OverWell,
             Verdict::GiveUp => Landing::OverFailed,
         }
-    }
-
-    fn tell(&self, queue: &Queue, posted: &Posted, landing: Landing) {
-        let (fate, ended) = match (landing, &posted.answer) {
-            (Landing::Retry { .. }, _) => return,
-            (_, Answer::Taken) => (Fate::Delivered, DELIVERED),
-            _ => (Fate::GaveUp, GAVE_UP),
-        };
-        let item = posted.job.item;
-        let why = posted.answer.reason().map(Into::into);
-        self.parts.outcomes.tell(&queue.tenant, Outcome(queue.no, item.seq, item.index, fate, why));
-        self.parts.metrics.pushed(&queue.tenant, &posted.job.stream.stream_id, ended);
     }
 
     /// One line, one counter, one place in the ring.

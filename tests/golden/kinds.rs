@@ -116,6 +116,7 @@ pub fn of(body: &Body, met: &mut BTreeSet<String>) {
         Body::Keys(_) | Body::Kill(_) | Body::Lift(_) | Body::Tick | Body::ClockAccepted { .. } => {}
         Body::Subjects(_) | Body::Status(_) | Body::Control(_) => {}
         Body::Emit(_) | Body::Restored(_) => {}
+        Body::Redrive(_) => {}
     }
 }
 

@@ -162,13 +162,13 @@ async fn what_is_refused_for_good_becomes_a_dead_letter_and_the_stream_goes_on()
     receiver.wait_for(2).await;
     until("the dead letter is journaled", 5, || async {
         let letters = hub.admin_send("GET", "/admin/v1/t/default/dead-letters", None).await.1;
-        letters
-            .as_array()
-            .is_some_and(|l| l.len() == 1 && l[0]["txn"] == "txn-bad" && l[0]["stream_id"] == "pushed")
+        let first = &letters["dead_letters"][0];
+        letters["total"] == 1 && first["txn"] == "txn-bad" && first["stream_id"] == "pushed"
     })
     .await;
     let attempts = hub.admin_send("GET", "/admin/v1/t/default/streams/pushed/attempts", None).await.1;
-    assert_eq!(attempts.as_array().unwrap().len(), 2, "{attempts}");
+    assert_eq!(attempts["attempts"].as_array().unwrap().len(), 2, "{attempts}");
+    assert_eq!(attempts["destination"]["state"], "open", "{attempts}");
     hub.stop().await;
 }
 

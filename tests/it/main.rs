@@ -8,6 +8,7 @@ mod authorization;
 mod backup;
 mod bad_input;
 mod delivery;
+mod egress;
 mod emit;
 mod hub;
 mod keys;

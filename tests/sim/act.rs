@@ -1,6 +1,8 @@
 //! Batches: commands go in, answers come out and settle what the outside world knows.
 
-use ssf_hub::hub::command::{Command, Done, Refused, SetAnswer, SetDraft, StreamAct, StreamChange};
+use ssf_hub::hub::command::{
+    Command, Done, Redriven, Refused, SetAnswer, SetDraft, StreamAct, StreamChange, Which,
+};
 use ssf_hub::hub::entry::{Act, Body, FactInput, IssuerKeys, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
@@ -37,6 +39,7 @@ pub enum Wait {
     Stream { tenant: u8, stream: u8, shape: Option<u8>, print: KeyHash, got: Got<EntryId> },
     StreamAct { tenant: u8, stream: u8, got: Got<EntryId> },
     Entry(Option<KeyHash>, Got<EntryId>),
+    Redrive { discard: bool, got: Got<Redriven> },
     Base(Got<String>),
     Emit(EmitWord, GotEmit),
 }
@@ -112,6 +115,18 @@ impl World {
                 let keys = IssuerKeys { upstream: "idp".into(), jwks: format!(r#"{{"keys":[{n}]}}"#) };
                 (Command::Keys(tenant(of), keys, answer), Wait::Entry(None, got))
             }
+            Cmd::Redrive { tenant: of, pick, discard } => {
+                let (answer, got) = oneshot::channel();
+                let state = self.life.spine.state(&tenant(of));
+                let dead: Vec<_> = state
+                    .into_iter()
+                    .flat_map(|s| s.dead_letters().map(|(no, item, _)| (no, item)))
+                    .collect();
+                let one = |pick: u16| dead.get(usize::from(pick) % dead.len().max(1)).copied();
+                let items = pick.map(|pick| one(pick).into_iter().collect());
+                let which = Which { items, discard, ..Which::default() };
+                (Command::Redrive(tenant(of), which, BY.into(), answer), Wait::Redrive { discard, got })
+            }
             Cmd::AcceptClock => {
                 let (answer, got) = oneshot::channel();
                 let print = fingerprint(&Body::ClockAccepted { by: BY.into() });
@@ -162,6 +177,8 @@ impl World {
     }
 
     fn push(&mut self, of: u8, draft: SetDraft, word: Option<SetWord>) -> (Command, Wait) {
+        let originals = self.model.originals.entry((of, draft.jti.clone())).or_default();
+        originals.insert(draft.compact.clone());
         let sent = Sent {
             origin: (of, draft.upstream.clone(), draft.jti.clone()),
             payload: draft.payload_hash,
@@ -247,7 +264,9 @@ impl World {
         }
         for n in 0..3 {
             self.model.streams.extend([((n, 0), Known::Is(Some(0))), ((n, 1), Known::Is(Some(1)))]);
-            let free = (2..facts::STREAMS).map(|stream| ((n, stream), Known::Is(None)));
+            let relay = facts::SHAPES.len() as u8 - 1;
+            self.model.streams.insert((n, 2), Known::Is(Some(relay)));
+            let free = (3..facts::STREAMS).map(|stream| ((n, stream), Known::Is(None)));
             self.model.streams.extend(free);
         }
         self.sure = self.digests();

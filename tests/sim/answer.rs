@@ -6,7 +6,7 @@ use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::revocation::record::{Basis, Until};
 
 use crate::act::{Got, Telling, Wait};
-use crate::facts::{FactWord, SHAPES, stream, stream_id};
+use crate::facts::{FactWord, SHAPES, is_relay, stream, stream_id};
 use crate::fail::{Failure, ensure, failure};
 use crate::ledger::fingerprint;
 use crate::model::{Expect, Known};
@@ -65,6 +65,16 @@ impl World {
                         Known::Is(None)
                     }
                     Some(Err(other)) if self.refusable(Some(&other)) => before,
+                    // A stream that relays stays one, and no other becomes one.
+                    Some(Err(Refused::Unfit(_)))
+                        if shape.is_some_and(|shape| match before {
+                            Known::Is(Some(old)) => is_relay(old) != is_relay(shape),
+                            Known::Is(None) => false,
+                            Known::InDoubt => true,
+                        }) =>
+                    {
+                        before
+                    }
                     Some(Err(other)) => return failure("refused", format!("stream {stream}: {other}")),
                 };
                 self.model.streams.insert((of, stream), known);
@@ -106,6 +116,24 @@ impl World {
                 let refusable = self.refusable(answer.as_ref().and_then(|a| a.as_ref().err()));
                 self.said(word, answer, refusable)
             }
+            Wait::Redrive { discard, mut got } => match take(&mut got, died)? {
+                None => Ok(true),
+                Some(Ok(done)) => {
+                    ensure!(done.id.is_some() == (done.items > 0), "redrive", "{done:?}");
+                    if done.items > 0 {
+                        self.count(if discard {
+                            "dead letters discarded"
+                        } else {
+                            "dead letters sent again"
+                        });
+                    }
+                    Ok(done.items > 0)
+                }
+                Some(Err(other)) => {
+                    ensure!(self.refusable(Some(&other)), "refused", "redrive: {other}");
+                    Ok(false)
+                }
+            },
             Wait::Base(mut got) => {
                 let answer = take(&mut got, died)?;
                 let wrong = matches!(answer, Some(Err(_))) && !self.life.troubled;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ssf_hub::hub::effect::Claims;
+use ssf_hub::hub::effect::{Claims, Item};
 use ssf_hub::hub::entry::{Fate, Outcome, Route};
-use ssf_hub::stream::Stream;
+use ssf_hub::stream::{Stream, StreamNo};
+use ssf_hub::tenant::TenantId;
 use ssf_hub::transmitter::issue;
 
 use crate::fail::{Failure, ensure};
@@ -52,6 +53,9 @@ impl World {
             (told.streams[&(tenant.clone(), *no)].clone(), told.owed[&key].clone())
         };
         let of = number(tenant).expect("nothing is owed in _hub");
+        if stream.relay {
+            return self.relayed(of, (tenant, *no, *item));
+        }
         let aud = stream.aud_json();
         let jti = issue::jti(&self.issuer.name(tenant, *item, &aud));
         let Claims { uri, sub_id, event, txn, iat, .. } = &*claims;
@@ -68,6 +72,23 @@ impl World {
         }
         ensure!(item.index > 0 || content.contains(&mark(of)), "tenant", "{tenant}:{item:?} says {content}");
         self.model.receive(jti, Named { tenant: of, item: *item, aud, content }, no.0, &claims)
+    }
+
+    /// The receiver of a relay stream gets the original, byte for byte as it came in.
+    fn relayed(&mut self, of: u8, (tenant, no, item): (&TenantId, StreamNo, Item)) -> Result<(), Failure> {
+        let held = self.life.sink.told().originals.get(&(tenant.clone(), item)).cloned();
+        let Some(held) = held else {
+            return crate::fail::failure(
+                "relay",
+                format!("{tenant}:{item:?} is owed and its original is not held"),
+            );
+        };
+        let same = self.model.originals.get(&(of, held.jti.clone()));
+        let fine = item.index == 0 && same.is_some_and(|all| all.contains(&held.compact));
+        ensure!(fine, "relay", "{tenant}:{item:?}: {} was never sent like this", held.jti);
+        self.model.got.insert((of, no.0, item));
+        self.count("relayed");
+        Ok(())
     }
 
     /// Whatever the outbox holds goes out, and no answer comes back.

@@ -76,7 +76,7 @@ fn op(dice: &mut Dice, next: &mut u16) -> Op {
         }
         Sort::Idle => Op::Idle,
         Sort::Deliver => {
-            let how = dice.weighted(&[(6, How::Acknowledged), (3, How::AnswerLost), (1, How::GaveUp)]);
+            let how = dice.weighted(&[(6, How::Acknowledged), (3, How::AnswerLost), (2, How::GaveUp)]);
             Op::Deliver { tenant: dice.small(3), pick: dice.draw() as u16, how }
         }
         Sort::Pass => Op::Pass {
@@ -139,8 +139,12 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
                 n => Cmd::Status { tenant, stream, status: dice.pick(&STATUSES), told: n == 1 },
             }
         }
-        94..95 => Cmd::Keys { tenant, n: dice.small(3) },
-        95..97 => Cmd::AcceptClock,
+        94 => Cmd::Keys { tenant, n: dice.small(3) },
+        95..97 => {
+            let one = dice.once_in(2).then_some(pick);
+            Cmd::Redrive { tenant, pick: one, discard: dice.once_in(5) }
+        }
+        97 => Cmd::AcceptClock,
         _ => Cmd::Base,
     }
 }

@@ -94,7 +94,7 @@ impl FactWord {
 }
 
 /// What a stream wants: events, whether derived ones too, audience. Two have one audience in common.
-pub const SHAPES: [(&[&str], bool, &[&str]); 5] = [
+pub const SHAPES: [(&[&str], bool, &[&str]); 6] = [
     (&["*"], true, &["https://all.example"]),
     (&["*"], false, &["https://plain.example", "https://also.example"]),
     (&["session-revoked"], true, &["https://all.example"]),
@@ -104,7 +104,15 @@ pub const SHAPES: [(&[&str], bool, &[&str]); 5] = [
         false,
         &["https://plain.example", "https://also.example"],
     ),
+    (&["*"], false, &[RELAYED]),
 ];
+
+/// The audience of who gets originals.
+pub const RELAYED: &str = "https://relay.example";
+
+pub fn is_relay(shape: u8) -> bool {
+    SHAPES[usize::from(shape)].2 == [RELAYED]
+}
 
 /// Streams that a tenant may have.
 pub const STREAMS: u8 = 4;
@@ -120,10 +128,15 @@ pub fn stream(n: u8, shape: u8) -> Stream {
         "account-disabled" | "account-enabled" | "sessions-revoked" => format!("{RISC}{name}"),
         other => other.to_string(),
     };
-    let json = serde_json::json!({
+    let mut json = serde_json::json!({
         "stream_id": stream_id(n), "client": "c-1", "method": "poll", "derived": derived,
         "aud": aud, "events_requested": events.iter().map(uri).collect::<Vec<_>>(),
     });
+    if is_relay(shape) {
+        json["method"] = "push".into();
+        json["endpoint_url"] = "https://relay.example/events".into();
+        json["relay"] = true.into();
+    }
     serde_json::from_value(json).unwrap()
 }
 
@@ -156,5 +169,6 @@ pub fn objects() -> Vec<Object> {
         Object::Client(client("c-2")),
         Object::Stream(stream(0, 0)),
         Object::Stream(stream(1, 1)),
+        Object::Stream(stream(2, SHAPES.len() as u8 - 1)),
     ]
 }

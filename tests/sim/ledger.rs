@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ssf_hub::hub::effect::Item;
 use ssf_hub::hub::entry::streams::StatusChange;
-use ssf_hub::hub::entry::{Body, Fate, Outcome, Route};
+use ssf_hub::hub::entry::{Body, Fate, Outcome, Redrive, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::lineage::keyed::KeyHash;
@@ -34,6 +36,14 @@ pub struct Said {
 pub struct Life {
     pub status: Status,
     pub ending: Option<(Status, Item, i64)>,
+}
+
+/// Where something that is owed comes from; a SET with the `aud` of its original.
+#[derive(Clone, Copy)]
+enum Came<'a> {
+    From(&'a [String]),
+    Derived,
+    Said,
 }
 
 /// One tenant's account.
@@ -84,6 +94,13 @@ pub fn set_print(upstream: &str, jti: &str, payload: KeyHash) -> KeyHash {
     names::hash(&[b"set", upstream.as_bytes(), jti.as_bytes(), &payload.0])
 }
 
+/// `aud` of an original.
+fn audience(compact: &str) -> Vec<String> {
+    let payload = URL_SAFE_NO_PAD.decode(compact.split('.').nth(1).unwrap()).unwrap();
+    let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    serde_json::from_value(payload["aud"].clone()).unwrap()
+}
+
 impl Ledger {
     /// Enters one entry.
     pub fn enter(&mut self, tenant: &TenantId, seq: Seq, time_ms: i64, body: &Body) -> Result<(), Failure> {
@@ -115,7 +132,7 @@ impl Account {
                 if set.route == Route::Forward {
                     let (sub_id, event) = (set.sub_id.get().into(), set.event.get().into());
                     let said = Said { uri: set.uri.clone(), sub_id, event, txn: set.txn.clone() };
-                    self.owe(Item { seq, index: 0 }, said, false);
+                    self.owe(Item { seq, index: 0 }, said, Came::From(&audience(&set.compact)));
                 }
             }
             Body::Decision(decision) => {
@@ -124,12 +141,13 @@ impl Account {
                 for (n, derived) in decision.derived.iter().enumerate() {
                     let (sub_id, event) = (derived.sub_id.get().into(), derived.event.get().into());
                     let said = Said { uri: derived.uri.clone(), sub_id, event, txn: decision.txn.clone() };
-                    self.owe(Item { seq: cause, index: n as u32 + 1 }, said, true);
+                    self.owe(Item { seq: cause, index: n as u32 + 1 }, said, Came::Derived);
                 }
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
             Body::ClockAccepted { .. } | Body::Subjects(_) | Body::Restored(_) => {}
+            Body::Redrive(redrive) => self.redrive(redrive),
             Body::Status(change) => self.status(seq, time_ms, change),
             Body::Control(control) => {
                 let event = match &control.state {
@@ -145,7 +163,7 @@ impl Account {
                 let (sub_id, event) = (emit.sub_id.get().into(), emit.event.get().into());
                 let said = Said { uri: emit.uri.clone(), sub_id, event, txn: emit.txn.clone() };
                 match emit.stream {
-                    None => self.owe(Item { seq, index: 0 }, said, false),
+                    None => self.owe(Item { seq, index: 0 }, said, Came::Said),
                     Some(no) => self.owe_one(Item { seq, index: 0 }, said, no.0),
                 }
             }
@@ -234,10 +252,15 @@ impl Account {
         item
     }
 
-    fn owe(&mut self, item: Item, said: Said, derived: bool) {
+    fn owe(&mut self, item: Item, said: Said, came: Came<'_>) {
         let wants = |s: &Stream| {
             let asked = s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri);
-            asked && (s.derived || !derived)
+            let goes_on = match came {
+                Came::From(aud) => !s.relay || aud.iter().any(|one| s.aud.contains(one)),
+                Came::Derived => s.derived && !s.relay,
+                Came::Said => !s.relay,
+            };
+            asked && goes_on
         };
         let holds = |no: u32| self.life(no).status != Status::Disabled;
         let wanting: Vec<_> = self
@@ -252,14 +275,22 @@ impl Account {
     }
 
     fn owe_one(&mut self, item: Item, said: Said, no: u32) {
-        let one = self
-            .streams
-            .get(&no)
-            .filter(|s| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri));
+        let wants = |s: &Stream| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri);
+        let open = self.life(no).status != Status::Disabled;
+        let one = self.streams.get(&no).filter(|s| open && wants(s) && !s.relay);
         let one: Vec<_> = one.map(|s| (no, s.clone())).into_iter().collect();
         self.owed.extend(one.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, one);
         self.said.insert(item, said);
+    }
+
+    fn redrive(&mut self, redrive: &Redrive) {
+        for (stream, seq, index) in &redrive.items {
+            let one = (stream.0, Item { seq: *seq, index: *index });
+            if self.dead.remove(&one) && !redrive.discard {
+                self.owed.insert(one);
+            }
+        }
     }
 
     fn outcome(&mut self, Outcome(stream, seq, index, fate, _): &Outcome) {

@@ -46,7 +46,7 @@ use ssf_hub::clock::Stopwatch;
 const SEEDS: u64 = 10_000;
 
 /// What so many seeds must have met: a simulation that never gets there proves nothing.
-const MET: [&str; 39] = [
+const MET: [&str; 43] = [
     "accepted",
     "answer lost",
     "base",
@@ -58,6 +58,8 @@ const MET: [&str; 39] = [
     "changed nothing",
     "conflict",
     "control",
+    "dead letters discarded",
+    "dead letters sent again",
     "delivered",
     "duplicate",
     "echo",
@@ -75,6 +77,7 @@ const MET: [&str; 39] = [
     "kill while intake is closed",
     "lift",
     "mirror and tail folded",
+    "relayed",
     "run completed",
     "same idempotency key",
     "segment begun",
@@ -84,6 +87,7 @@ const MET: [&str; 39] = [
     "start from a base",
     "start from the mirror",
     "start from zero",
+    "stream status or verification",
     "tick",
     "unfinished batch cut",
 ];

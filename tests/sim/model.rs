@@ -102,6 +102,8 @@ pub struct Model {
     pub gave_up: BTreeSet<(u8, u32, Item)>,
     /// What can come back as an echo.
     pub received: Vec<(u8, Arc<Claims>)>,
+    /// What was sent to the hub, by tenant and `jti`: what may be relayed.
+    pub originals: BTreeMap<(u8, String), BTreeSet<String>>,
     /// SETs sent so far, by tenant.
     pub sent: [Vec<SetWord>; 3],
 }
@@ -233,6 +235,8 @@ impl Model {
     /// Streams that certainly exist and want events of this type.
     pub fn wanting(&self, tenant: u8, uri: &str) -> Vec<u8> {
         let wants = |(key, known): (&(u8, u8), &Known<Option<u8>>)| match known {
+            // Who gets originals gets those that name it.
+            Known::Is(Some(shape)) if crate::facts::is_relay(*shape) => None,
             Known::Is(Some(shape)) if key.0 == tenant && !self.moody.contains(key) => {
                 let stream = crate::facts::stream(key.1, *shape);
                 stream.events_requested.iter().any(|one| one == "*" || one == uri).then_some(key.1)

@@ -78,6 +78,12 @@ pub enum Cmd {
         tenant: u8,
         n: u8,
     },
+    /// Dead letters are sent again, or thrown away: all, or one of them.
+    Redrive {
+        tenant: u8,
+        pick: Option<u16>,
+        discard: bool,
+    },
     AcceptClock,
     Base,
 }

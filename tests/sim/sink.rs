@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ssf_hub::hub::effect::{Claims, Effect, Item, Sink};
+use ssf_hub::hub::effect::{Claims, Effect, Item, Original, Sink};
 use ssf_hub::hub::state::State;
 use ssf_hub::journal::Position;
 use ssf_hub::revocation::set::Set;
@@ -19,6 +19,7 @@ pub struct Told {
     pub sets: BTreeMap<TenantId, Set>,
     pub streams: BTreeMap<(TenantId, StreamNo), Arc<Stream>>,
     pub owed: BTreeMap<Owed, Arc<Claims>>,
+    pub originals: BTreeMap<(TenantId, Item), Arc<Original>>,
     pub durable: Position,
     /// What no sink may ever be told.
     pub wrong: Option<String>,
@@ -86,7 +87,20 @@ impl Told {
                 }
             }
             Effect::Flow { .. } => {}
-            Effect::Recorded { .. } | Effect::Overfull { .. } | Effect::Objects | Effect::Tenant(_) => {}
+            Effect::Original { item, original: Some(original) } => {
+                self.originals.insert((tenant.clone(), item), original);
+            }
+            Effect::Original { item, original: None } => {
+                if self.originals.remove(&(tenant.clone(), item)).is_none() {
+                    self.wrong =
+                        Some(format!("{tenant}: the original of {item:?} is let go and was not held"));
+                }
+            }
+            Effect::Unkept { .. }
+            | Effect::Recorded { .. }
+            | Effect::Overfull { .. }
+            | Effect::Objects
+            | Effect::Tenant(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an operator says himself is owed like a signal, and remembered like one; it is never decided.
 
 use crate::hub::apply::Stamped;
+use crate::hub::apply::owe::Came;
 use crate::hub::effect::{Claims, Effect, Item};
 use crate::hub::emit::Emit;
 use crate::hub::names;
@@ -25,7 +26,7 @@ impl State {
             subject: names::subject_order(emit.sub_id.get()),
         };
         match emit.stream {
-            None => self.owe(item, (&emit.uri, emit.sub_id.get()), claims, false, fx),
+            None => self.owe(item, (&emit.uri, emit.sub_id.get()), claims, Came::Said, fx),
             Some(no) => self.owe_one(item, no, (&emit.uri, emit.sub_id.get()), claims, fx),
         }
     }

@@ -3,6 +3,8 @@
 //! A stream that the hub stops by itself is told so first: it goes on by status until the stream-updated event has
 //! arrived or its time is up, and only that event is sent meanwhile (SSF 1.0, 8.1.5; AMB-12).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Stamped;
@@ -230,7 +232,7 @@ impl State {
             iat: entry.time_ms / 1000,
             accepted_ms: entry.time_ms,
         };
-        self.owe_to(item, vec![no], claims, fx);
+        self.owe_to(item, vec![no], entry.time_ms, &Arc::new(claims), fx);
         item
     }
 }

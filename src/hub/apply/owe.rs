@@ -3,21 +3,48 @@
 use std::sync::Arc;
 
 use crate::hub::effect::{Claims, Effect, Item};
-use crate::hub::entry::{Fate, Outcome};
+use crate::hub::entry::{Fate, Outcome, SetInput};
 use crate::hub::state::{DEAD_LETTERS_MAX, DeadLetter, OWED_MAX, State};
-use crate::stream::StreamNo;
 use crate::stream::status::Status;
 use crate::stream::subject::Matcher;
+use crate::stream::{Stream, StreamNo};
+
+/// Where something that is to be owed comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Came<'a> {
+    /// From outside: this SET.
+    From(&'a SetInput),
+    /// Lineage added it.
+    Derived,
+    /// The hub or an operator says it.
+    Said,
+}
+
+impl Came<'_> {
+    /// Whether it goes on a stream that relays originals. `aud`: what the original names, looked up once.
+    fn is_relayed(self, stream: &Stream, aud: &mut Option<Vec<String>>) -> bool {
+        let Self::From(set) = self else { return false };
+        let aud = aud.get_or_insert_with(|| super::relay::audience(&set.compact));
+        aud.iter().any(|one| stream.aud.contains(one))
+    }
+}
 
 impl State {
-    /// The streams that an event is for, in the order of their numbers: by its type, their status, and its subject;
-    /// `derived`: lineage added it.
-    pub(super) fn wanting(&mut self, uri: &str, sub_id: &str, derived: bool) -> Vec<StreamNo> {
-        let mut wanting = self.topics.wanting(uri, derived);
+    /// The streams that an event is for, in the order of their numbers: by its type, their status, where it comes from,
+    /// and its subject.
+    fn wanting(&mut self, (uri, sub_id): (&str, &str), came: Came<'_>) -> Vec<StreamNo> {
+        let mut wanting = self.topics.wanting(uri, matches!(came, Came::Derived));
         if !self.life.is_empty() {
             wanting.retain(|no| self.life.get(no).is_none_or(|life| life.status != Status::Disabled));
         }
-        if wanting.is_empty() || (self.selective == 0 && self.subjects.is_empty()) {
+        if self.special.relays > 0 {
+            let mut aud = None;
+            wanting.retain(|no| match self.streams.get(no) {
+                Some(stream) if stream.relay => came.is_relayed(stream, &mut aud),
+                other => other.is_some(),
+            });
+        }
+        if wanting.is_empty() || (self.special.selective == 0 && self.subjects.is_empty()) {
             return wanting;
         }
         let found = Matcher::of(sub_id).map(|subject| self.subjects.find(&subject)).unwrap_or_default();
@@ -29,15 +56,20 @@ impl State {
     pub(super) fn owe(
         &mut self,
         item: Item,
-        (uri, sub_id): (&str, &str),
+        about: (&str, &str),
         claims: impl FnOnce() -> Claims,
-        derived: bool,
+        came: Came<'_>,
         fx: &mut Vec<Effect>,
     ) {
-        let wanting = self.wanting(uri, sub_id, derived);
-        if !wanting.is_empty() {
-            self.owe_to(item, wanting, claims(), fx);
+        let wanting = self.wanting(about, came);
+        if wanting.is_empty() {
+            return;
         }
+        if let Came::From(set) = came {
+            self.hold_original(item, &wanting, set, fx);
+        }
+        let claims = Arc::new(claims());
+        self.owe_to(item, wanting, claims.accepted_ms, &claims, fx);
     }
 
     /// Owes claims to one stream, if it is still there and they are for it.
@@ -45,12 +77,13 @@ impl State {
         &mut self,
         item: Item,
         no: StreamNo,
-        (uri, sub_id): (&str, &str),
+        about: (&str, &str),
         claims: impl FnOnce() -> Claims,
         fx: &mut Vec<Effect>,
     ) {
-        if self.wanting(uri, sub_id, false).contains(&no) {
-            self.owe_to(item, vec![no], claims(), fx);
+        if self.wanting(about, Came::Said).contains(&no) {
+            let claims = Arc::new(claims());
+            self.owe_to(item, vec![no], claims.accepted_ms, &claims, fx);
         }
     }
 
@@ -59,15 +92,14 @@ impl State {
         &mut self,
         item: Item,
         wanting: Vec<StreamNo>,
-        claims: Claims,
+        now_ms: i64,
+        claims: &Arc<Claims>,
         fx: &mut Vec<Effect>,
     ) {
-        let claims = Arc::new(claims);
-        let entry_ms = claims.accepted_ms;
         self.claims.insert(item, claims.clone());
         let full = self.owing.add(item, &wanting, OWED_MAX);
-        fx.push(Effect::Owed { item, claims, streams: wanting.into() });
-        full.into_iter().for_each(|stream| self.bound(stream, entry_ms, fx));
+        fx.push(Effect::Owed { item, claims: claims.clone(), streams: wanting.into() });
+        full.into_iter().for_each(|stream| self.bound(stream, now_ms, fx));
     }
 
     /// A stream that nobody takes from keeps its newest: the oldest becomes a dead letter (DESIGN 8, 12).
@@ -94,16 +126,24 @@ impl State {
         if !self.owing.remove(*stream, item) {
             return;
         }
+        let mut kept = false;
         if *fate == Fate::GaveUp
-            && self.dead.len() < DEAD_LETTERS_MAX
             && let Some(claims) = self.claims.get(&item)
         {
-            let why = why.as_deref().unwrap_or("").to_string();
-            let letter = DeadLetter { why, at_ms: now_ms, claims: (**claims).clone() };
-            self.dead.insert((*stream, item), letter);
+            kept = self.dead.len() < DEAD_LETTERS_MAX;
+            if kept {
+                let why = why.as_deref().unwrap_or("").to_string();
+                let letter = DeadLetter { why, at_ms: now_ms, claims: (**claims).clone() };
+                self.dead.insert((*stream, item), letter);
+            } else {
+                fx.push(Effect::Unkept { stream: *stream });
+            }
         }
         self.release(item);
         fx.push(Effect::Settled { stream: *stream, item, fate: *fate });
+        if !kept {
+            self.let_original_go(*stream, item, fx);
+        }
         self.stop_if_told(*stream, item, fx);
     }
 
@@ -112,22 +152,27 @@ impl State {
         for item in self.owing.clear(no) {
             self.release(item);
             fx.push(Effect::Dropped { stream: no, item });
+            self.let_original_go(no, item, fx);
         }
     }
 
     /// What was owed on a stream that is taken away is owed no longer.
     pub(super) fn drop_stream(&mut self, no: StreamNo, fx: &mut Vec<Effect>) {
+        for item in self.owing.clear(no) {
+            self.release(item);
+            self.let_original_go(no, item, fx);
+        }
+        let dead: Vec<_> = self.dead.range((no, Item::FIRST)..=(no, Item::LAST)).map(|(k, _)| *k).collect();
+        for key in dead {
+            self.dead.remove(&key);
+            self.let_original_go(no, key.1, fx);
+        }
         if let Some(stream) = self.streams.remove(&no) {
             self.topics.remove(no, &stream);
         }
         self.life.remove(&no);
         self.subjects.clear(no);
-        self.count_selective();
-        self.owing.clear(no).into_iter().for_each(|item| self.release(item));
-        let dead: Vec<_> = self.dead.range((no, Item::FIRST)..=(no, Item::LAST)).map(|(k, _)| *k).collect();
-        for key in dead {
-            self.dead.remove(&key);
-        }
+        self.count_special();
         fx.push(Effect::Stream { no, stream: None });
     }
 }

@@ -42,6 +42,15 @@ impl Spine {
             Object::Stream(s) if speaks_otherwise(state, s) => {
                 Err(Refused::Unfit("another stream of this audience has another dialect".into()))
             }
+            // What was owed on it would have to become something else.
+            Object::Stream(s)
+                if state.object(ObjectKind::Stream, &s.stream_id).is_some_and(
+                    |old| matches!(&old.object, Object::Stream(old) if old.relay != s.relay),
+                ) =>
+            {
+                let what = "a stream that relays stays one, and no other becomes one: make another stream";
+                Err(Refused::Unfit(what.into()))
+            }
             // An operator may give a receiver more than it may take.
             Object::Stream(s) if by.starts_with("client:") => self.has_room_for(state, s),
             Object::TokenIssuer(new) => {

@@ -20,7 +20,8 @@ fn admin_doors(hub: &Hub) -> Vec<(&'static str, String)> {
     for path in ["status", "operations", "why/default:1", "t/default/dead-letters"] {
         doors.push(("GET", format!("{}/admin/v1/{path}", hub.admin)));
     }
-    for path in ["base", "clock/accept", "t/default/kill", "t/default/lift"] {
+    let letters = ["t/default/dead-letters/redrive", "t/default/dead-letters/discard"];
+    for path in ["base", "clock/accept", "t/default/kill", "t/default/lift"].into_iter().chain(letters) {
         doors.push(("POST", format!("{}/admin/v1/{path}", hub.admin)));
     }
     doors.push(("GET", format!("{}/admin/v1/t/default/streams/s/attempts", hub.admin)));
