@@ -9,6 +9,8 @@ use ssf_hub::lineage::fact::Fact;
 
 #[path = "schemas/events.rs"]
 mod events;
+#[path = "schemas/openapi.rs"]
+mod openapi;
 
 const ALIAS: &str = include_str!("../schemas/alias.schema.json");
 const FACTS: [(&str, &str); 5] = [

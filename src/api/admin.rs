@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::facts::Receipt;
 use super::objects;
+use super::openapi;
 use super::problem::Problem;
 use super::unread;
 use crate::auth;
@@ -33,6 +34,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi::admin))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/base", post(base))
         .route("/admin/v1/clock/accept", post(accept_clock))

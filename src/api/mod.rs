@@ -6,11 +6,13 @@
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
 //! - [`admin`], [`objects`] (with `secret`): what operators call
+//! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod admin;
 pub mod facts;
 pub mod objects;
+pub mod openapi;
 pub mod problem;
 pub mod public;
 pub mod push_error;

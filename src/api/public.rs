@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, facts, public_tenant, unread};
+use super::{Api, facts, openapi, public_tenant, unread};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -18,6 +18,7 @@ use crate::transmitter::request::PollRequest;
 /// The routes.
 pub fn routes(api: Arc<Api>) -> Router {
     Router::new()
+        .route("/openapi.json", get(openapi::public))
         .route("/t/{tenant}/in/{upstream}", post(push))
         .route("/t/{tenant}/poll/{stream_id}", post(poll))
         .route("/t/{tenant}/jwks.json", get(jwks))

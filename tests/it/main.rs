@@ -7,6 +7,7 @@ mod delivery;
 mod hub;
 mod kill;
 mod lineage;
+mod openapi;
 #[path = "../parts/mod.rs"]
 mod parts;
 mod peers;
