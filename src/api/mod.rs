@@ -4,11 +4,13 @@
 //! authorises, makes one domain call, maps the result. Nothing here decides anything.
 //!
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
+//! - [`access`]: the access token of a request, first of all
 //! - [`public`], [`facts`]: what other systems call
 //! - [`admin`], [`objects`] (with `secret`): what operators call
 //! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
+pub mod access;
 pub mod admin;
 pub mod facts;
 pub mod objects;
@@ -56,6 +58,8 @@ pub struct Api {
     pub hub: Hub,
     /// Objects.
     pub views: Arc<Views>,
+    /// Access tokens.
+    pub judge: auth::judge::Judge,
     /// The push door.
     pub door: Door,
     /// The poll endpoint.

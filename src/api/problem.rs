@@ -18,7 +18,7 @@ pub struct Problem {
     /// `Retry-After` (s).
     pub retry_after_s: Option<u64>,
     /// `WWW-Authenticate`.
-    pub challenge: Option<&'static str>,
+    pub challenge: Option<String>,
 }
 
 impl Problem {
@@ -38,9 +38,9 @@ impl Problem {
     }
 
     /// 401 with a challenge.
-    pub fn unauthorized(challenge: &'static str) -> Self {
+    pub fn unauthorized(challenge: impl Into<String>) -> Self {
         Self {
-            challenge: Some(challenge),
+            challenge: Some(challenge.into()),
             ..Self::new(StatusCode::UNAUTHORIZED, "a valid bearer token is needed")
         }
     }
@@ -62,6 +62,8 @@ impl From<Refused> for Problem {
             Refused::DiskFull | Refused::ClockLeapt | Refused::Stopping => later(10),
             Refused::Object(_) => at(StatusCode::BAD_REQUEST),
             Refused::Unfit(_) | Refused::Fact(_) | Refused::IdempotencyKey => at(StatusCode::CONFLICT),
+            Refused::SubjectsMax => at(StatusCode::FORBIDDEN),
+            Refused::StreamsMax => at(StatusCode::CONFLICT),
             Refused::TooLarge => at(StatusCode::PAYLOAD_TOO_LARGE),
         }
     }
@@ -83,8 +85,9 @@ impl IntoResponse for Problem {
             // The rest of the body may still come: it must not be read as the next request.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        // Our own words and names that are tokens: always a header value.
+        if let Some(Ok(challenge)) = self.challenge.map(HeaderValue::try_from) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, facts, openapi, public_tenant, unread};
+use super::{Api, access, facts, openapi, public_tenant, unread};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -20,7 +21,7 @@ pub fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/openapi.json", get(openapi::public))
         .route("/t/{tenant}/in/{upstream}", post(push))
-        .route("/t/{tenant}/poll/{stream_id}", post(poll))
+        .route("/t/{tenant}/poll/{stream_id}", post(poll).route_layer(from_fn(access::one_way)))
         .route("/t/{tenant}/jwks.json", get(jwks))
         .route("/t/{tenant}/v1/authz/nginx", any(authz_nginx))
         .route("/t/{tenant}/v1/{facts}", post(facts::post))
@@ -48,13 +49,9 @@ async fn poll(
 ) -> Result<Response, Problem> {
     let tenant = public_tenant(&tenant)?;
     let (parts, body) = request.into_parts();
-    let client = api.client(&tenant, &parts.headers)?;
-    // Somebody else's stream looks like one that does not exist.
+    let client = api.poller(&tenant, &parts.headers).await?;
     let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
-    let stream = view.streams.get(&stream_id).map(|(_, stream)| stream);
-    if stream.is_none_or(|stream| stream.client != client.id) {
-        return Err(Problem::not_found());
-    }
+    view.stream_of(&client.id, &stream_id).ok_or_else(Problem::not_found)?;
     let body = unread::read(body, api.sizes.poll, api.sizes.timeout).await?;
     let request = PollRequest::parse(&body).map_err(|bad| Problem::bad_request(bad.to_string()))?;
     match api.poll.poll(&tenant, &stream_id, request).await {

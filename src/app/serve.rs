@@ -19,6 +19,7 @@ use super::tasks::Tasks;
 use super::wiring::Wiring;
 use super::{projections, reconcile, schedule};
 use crate::api::{self, Api};
+use crate::auth::judge::Judge;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
 use crate::clock::{OsChance, SharedChance, SharedClock, Stopwatch, System};
 use crate::config::Config;
@@ -193,6 +194,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     };
     let api = Arc::new(Api {
         hub: hub.clone(),
+        judge: Judge { views: views.clone(), clock: clock.clone(), public_url: config.public_url.clone() },
         views,
         door,
         poll: poll::Poll::new(poll::Parts {

@@ -72,6 +72,9 @@ fn show(id: &EntryId, entry: &Entry) -> Result<Value, String> {
         Body::Keys(keys) => shown["keys"] = json!({ "upstream": keys.upstream }),
         Body::Outcomes(outcomes) => shown["outcomes"] = json!(outcomes),
         Body::ClockAccepted { by } => shown["by"] = json!(by),
+        Body::Subjects(change) => shown["subjects"] = json!(change),
+        Body::Status(change) => shown["status"] = json!(change),
+        Body::Control(control) => shown["verification"] = json!(control),
         Body::Tick => {}
     }
     Ok(shown)

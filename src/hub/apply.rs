@@ -3,6 +3,7 @@
 //! No clock, chance, I/O, key, float or hash-map order; bounds are counts (DESIGN 2). Due timers fire first,
 //! by the entry's time. Never evaluates a rule: a decision comes as an entry and carries all it needs.
 
+pub mod flow;
 mod owe;
 mod remember;
 mod timers;
@@ -67,6 +68,9 @@ impl State {
                 self.evidence.insert(keys.upstream.clone(), names::hash(&[keys.jwks.as_bytes()]));
             }
             Body::ClockAccepted { .. } => {}
+            Body::Subjects(change) => self.subjects_changed(entry, change),
+            Body::Status(change) => self.status_changed(entry, change, &mut fx),
+            Body::Control(control) => self.verification(entry, control, &mut fx),
         }
         self.meta_mut(|m| {
             m.seq = entry.seq;
@@ -80,6 +84,8 @@ impl State {
     pub fn everything(&self) -> Vec<Effect> {
         let mut fx = vec![Effect::Tenant(self.tenant.clone()), Effect::Objects];
         fx.extend(self.streams.iter().map(|(no, s)| Effect::Stream { no: *no, stream: Some(s.clone()) }));
+        let flows = self.life.iter().map(|(no, _)| Effect::Flow { stream: *no, flow: self.flow_of(*no) });
+        fx.extend(flows);
         fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
         let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
         fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
@@ -113,7 +119,12 @@ impl State {
         };
         if let Object::Stream(stream) = object {
             let stream = Arc::new(stream.clone());
-            self.streams.insert(StreamNo(no), stream.clone());
+            let before = self.streams.insert(StreamNo(no), stream.clone());
+            // The rows of a stream that begins with none mean the opposite of those of one that begins with all.
+            if before.is_some_and(|b| b.default_subjects != stream.default_subjects) {
+                self.subjects.clear(StreamNo(no));
+            }
+            self.count_selective();
             fx.push(Effect::Stream { no: StreamNo(no), stream: Some(stream) });
         }
         if let Object::Tenant(tenant) = object
@@ -161,7 +172,7 @@ impl State {
             accepted_ms: entry.time_ms,
             subject: names::subject_order(set.sub_id.get()),
         };
-        self.owe(Item { seq: entry.seq, index: 0 }, &set.uri, claims, false, fx);
+        self.owe(Item { seq: entry.seq, index: 0 }, (&set.uri, set.sub_id.get()), claims, false, fx);
     }
 
     /// The strongest effect that an upstream may cause.
@@ -277,7 +288,7 @@ impl State {
                 accepted_ms: entry.time_ms,
                 subject: names::subject_order(derived.sub_id.get()),
             };
-            self.owe(item, &derived.uri, claims, true, fx);
+            self.owe(item, (&derived.uri, derived.sub_id.get()), claims, true, fx);
         }
         // The order in which echoes are forgotten must be the one that a reload finds.
         echoes.sort_unstable();

@@ -9,6 +9,7 @@ use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
 use crate::lineage::check::Conflict;
 use crate::revocation::key::KeyHash;
+use crate::stream::status::Status;
 use crate::tenant::{EntryId, TenantId};
 
 /// Why the hub does not do what it was asked to.
@@ -44,6 +45,12 @@ pub enum Refused {
     /// The idempotency key was used for something else.
     #[error("this Idempotency-Key was used for another fact")]
     IdempotencyKey,
+    /// A stream has as many subjects as it may.
+    #[error("the stream has as many subjects as it may")]
+    SubjectsMax,
+    /// A receiver has as many streams as it may.
+    #[error("this receiver has as many streams as it may")]
+    StreamsMax,
     /// Nothing is known under the name.
     #[error("nothing is known under this name")]
     Unknown,
@@ -124,6 +131,47 @@ pub type Answer<T> = oneshot::Sender<Result<T, Refused>>;
 /// A look at the states: runs between batches, what it returns runs behind the durable mark.
 pub type Look = Box<dyn FnOnce(&Spine) -> Box<dyn FnOnce() + Send> + Send>;
 
+/// What is to become of a stream's subjects, status or verification.
+#[derive(Debug, Clone)]
+pub struct StreamAct {
+    /// `stream_id`.
+    pub stream_id: String,
+    /// By whom.
+    pub by: String,
+    /// What.
+    pub what: StreamChange,
+}
+
+/// One such change.
+#[derive(Debug, Clone)]
+pub enum StreamChange {
+    /// A subject is added, or removed; `subjects_max` bounds how many there are.
+    Subject {
+        /// Added, or removed.
+        add: bool,
+        /// As it was said.
+        subject: Box<serde_json::value::RawValue>,
+        /// A removed one stays for so long (ms).
+        grace_ms: i64,
+        /// How many the stream may have.
+        subjects_max: usize,
+    },
+    /// The status.
+    Status {
+        /// The new one.
+        status: Status,
+        /// Why.
+        reason: Option<String>,
+        /// Not asked for by the receiver: told, for at most so long before it stops (ms).
+        announce_ms: Option<i64>,
+    },
+    /// A verification event.
+    Verify {
+        /// The receiver's `state`.
+        state: Option<String>,
+    },
+}
+
 /// One command.
 pub enum Command {
     /// Accept a SET.
@@ -147,6 +195,8 @@ pub enum Command {
     Remove(TenantId, ObjectKind, String, String, Answer<EntryId>),
     /// Keep an upstream's keys as evidence.
     Keys(TenantId, IssuerKeys, Answer<EntryId>),
+    /// Change what a stream has beside its configuration.
+    Stream(TenantId, StreamAct, Answer<EntryId>),
     /// Accept the wall clock as it is now.
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
@@ -163,6 +213,7 @@ impl Command {
             | Self::Fact(t, ..)
             | Self::Put(t, ..)
             | Self::Remove(t, ..)
+            | Self::Stream(t, ..)
             | Self::Keys(t, ..) => t.clone(),
             Self::Act { tenant, .. } => tenant.clone(),
             Self::AcceptClock(..) | Self::Look(_) | Self::Base(_) => TenantId::hub(),

@@ -42,6 +42,18 @@ pub struct Claims {
     pub subject: u64,
 }
 
+/// Whether SETs flow on a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Flow {
+    /// They do.
+    #[default]
+    Open,
+    /// Only this one: it tells the receiver that the stream stops.
+    Only(Item),
+    /// None does; what is owed waits.
+    Shut,
+}
+
 /// One effect.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -63,6 +75,13 @@ pub enum Effect {
         /// How it went.
         fate: Fate,
     },
+    /// What was owed is owed no longer: the stream was disabled.
+    Dropped {
+        /// Which stream.
+        stream: StreamNo,
+        /// What.
+        item: Item,
+    },
     /// More was owed to a stream than it may have: its oldest became a dead letter.
     Overfull {
         /// Which stream.
@@ -74,6 +93,13 @@ pub enum Effect {
         no: StreamNo,
         /// Its configuration; `None` when it was taken away.
         stream: Option<Arc<Stream>>,
+    },
+    /// Whether SETs flow on a stream changed.
+    Flow {
+        /// Which stream.
+        stream: StreamNo,
+        /// How it is now.
+        flow: Flow,
     },
     /// What stands under a revocation key changed; an empty list clears it.
     Standing {

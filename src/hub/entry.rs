@@ -5,6 +5,8 @@
 //! sequencer journals them, `apply` folds them. Payloads are JSON; the kind stands in the entry header,
 //! with the format version. Released formats are never broken: members may be added with a default.
 
+pub mod streams;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -289,6 +291,12 @@ pub enum Body {
         /// Who.
         by: String,
     },
+    /// A subject was added to a stream, or removed.
+    Subjects(streams::Subjects),
+    /// The status of a stream was changed.
+    Status(streams::StatusChange),
+    /// A verification event is to go out.
+    Control(streams::Control),
 }
 
 /// A payload cannot be read.
@@ -352,6 +360,9 @@ impl Body {
             Self::Outcomes(_) => 9,
             Self::Tick => 10,
             Self::ClockAccepted { .. } => 11,
+            Self::Subjects(_) => 12,
+            Self::Status(_) => 13,
+            Self::Control(_) => 14,
         }
     }
 
@@ -369,6 +380,9 @@ impl Body {
             Self::Outcomes(_) => "outcomes",
             Self::Tick => "tick",
             Self::ClockAccepted { .. } => "clock_accepted",
+            Self::Subjects(_) => "subjects",
+            Self::Status(_) => "status",
+            Self::Control(_) => "control",
         }
     }
 
@@ -390,6 +404,9 @@ impl Body {
             Self::Outcomes(b) => serde_json::to_vec(b),
             Self::Tick => Ok(Vec::new()),
             Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),
+            Self::Subjects(b) => serde_json::to_vec(b),
+            Self::Status(b) => serde_json::to_vec(b),
+            Self::Control(b) => serde_json::to_vec(b),
         }
     }
 
@@ -417,6 +434,9 @@ impl Body {
             9 => Self::Outcomes(serde_json::from_slice(bytes).map_err(bad)?),
             10 => Self::Tick,
             11 => Self::ClockAccepted { by: serde_json::from_slice::<By>(bytes).map_err(bad)?.by },
+            12 => Self::Subjects(serde_json::from_slice(bytes).map_err(bad)?),
+            13 => Self::Status(serde_json::from_slice(bytes).map_err(bad)?),
+            14 => Self::Control(serde_json::from_slice(bytes).map_err(bad)?),
             _ => return Err(Error::Unknown { kind, version }),
         })
     }

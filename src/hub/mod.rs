@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
+pub mod receivers;
 #[cfg(test)]
 mod sample;
 pub mod sequencer;
@@ -32,4 +33,5 @@ mod spans;
 pub mod spine;
 pub mod start;
 pub mod state;
+pub mod subjects;
 pub mod view;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
+use super::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft, StreamAct};
 use super::entry::{Act, FactInput, IssuerKeys, Outcome};
 use super::object::{Object, ObjectKind};
 use super::spine::{Fatal, Spine};
@@ -260,6 +260,11 @@ impl Hub {
     /// Keeps an upstream's keys as evidence.
     pub async fn keys(&self, tenant: &TenantId, keys: IssuerKeys) -> Result<EntryId, Refused> {
         self.ask(|answer| Command::Keys(tenant.clone(), keys, answer)).await
+    }
+
+    /// Changes a stream's subjects or status, or has it verified; answers when it is durable.
+    pub async fn stream(&self, tenant: &TenantId, act: StreamAct) -> Result<EntryId, Refused> {
+        self.ask(|answer| Command::Stream(tenant.clone(), act, answer)).await
     }
 
     /// Accepts the wall clock as it is now.

@@ -7,6 +7,7 @@
 mod intake;
 mod objects;
 mod rows;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -252,6 +253,7 @@ impl Spine {
             Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
+            Command::Stream(tenant, act, answer) => self.stream_act(tenant, act, answer),
             Command::AcceptClock(by, answer) => {
                 if !self.room_for_act()? {
                     return self.refuse(answer, Refused::DiskFull);

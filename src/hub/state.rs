@@ -9,18 +9,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::apply::flow::Life;
 use super::effect::{Claims, Item};
 use super::object::{Object, ObjectKind, Strength};
+use super::subjects::Subjects;
 use crate::lineage::graph::{Graph, Limits};
 use crate::lineage::node::NodeId;
 use crate::revocation::key::{KeyHash, Kind};
 use crate::revocation::record::Standing;
 use crate::rows::{BadRow, Change, Table};
+use crate::stream::receiver::DefaultSubjects;
+use crate::stream::subject::SubjectHash;
 use crate::stream::{Stream, StreamNo};
 use crate::tenant::{Seq, TenantId};
 
 /// How this build folds. A release that folds differently raises it (DESIGN 8).
-pub const FOLD_VERSION: u16 = 1;
+pub const FOLD_VERSION: u16 = 2;
 /// How long a `jti` is remembered (ms of entry time).
 pub const SEEN_WINDOW_MS: i64 = 24 * 3_600_000;
 /// How many are remembered for one upstream.
@@ -100,6 +104,10 @@ pub enum Timer {
     Expiry(KeyHash),
     /// A known token expired, or a run ended long ago: it may be forgotten.
     Forget(NodeId),
+    /// A stream that was told that it stops does so, whether or not the receiver heard it.
+    Stop(StreamNo),
+    /// The grace of a removed subject is over.
+    Leave(StreamNo, SubjectHash),
 }
 
 /// Claims that are still owed to somebody.
@@ -147,9 +155,13 @@ pub struct State {
     pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) graph: Graph,
+    pub(super) life: Table<StreamNo, Life>,
+    pub(super) subjects: Subjects,
     // built from the rows
     pub(super) owed_count: BTreeMap<StreamNo, usize>,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
+    /// How many streams begin without subjects.
+    pub(super) selective: usize,
     pub(super) seen_order: BTreeMap<u32, VecDeque<(Seq, i64, KeyHash)>>,
     pub(super) echo_order: VecDeque<(Seq, KeyHash)>,
     pub(super) idempotency_order: VecDeque<(Seq, (String, String))>,
@@ -174,8 +186,11 @@ impl State {
             dead: Table::new(10),
             evidence: Table::new(11),
             graph: Graph::new(Limits::default()),
+            life: Table::new(30),
+            subjects: Subjects::new([31, 41, 42]),
             owed_count: BTreeMap::new(),
             streams: BTreeMap::new(),
+            selective: 0,
             seen_order: BTreeMap::new(),
             echo_order: VecDeque::new(),
             idempotency_order: VecDeque::new(),
@@ -292,6 +307,8 @@ impl State {
         self.dead.digest(&mut sha);
         self.evidence.digest(&mut sha);
         self.graph.digest(&mut sha);
+        self.life.digest(&mut sha);
+        self.subjects.digest(&mut sha);
         sha.finalize().into()
     }
 
@@ -309,6 +326,8 @@ impl State {
         self.dead.drain(out);
         self.evidence.drain(out);
         self.graph.drain(out);
+        self.life.drain(out);
+        self.subjects.drain(out);
     }
 
     /// Forgets what changed: nobody mirrors this state.
@@ -325,6 +344,8 @@ impl State {
         self.dead.settle();
         self.evidence.settle();
         self.graph.settle();
+        self.life.settle();
+        self.subjects.settle();
     }
 
     /// Every row.
@@ -341,6 +362,8 @@ impl State {
         self.dead.dump(out);
         self.evidence.dump(out);
         self.graph.dump(out);
+        self.life.dump(out);
+        self.subjects.dump(out);
     }
 
     /// Takes a row back in.
@@ -356,18 +379,27 @@ impl State {
             || self.owed.load(key, value)?
             || self.dead.load(key, value)?
             || self.evidence.load(key, value)?
-            || self.graph.load(key, value)?;
+            || self.graph.load(key, value)?
+            || self.life.load(key, value)?
+            || self.subjects.load(key, value)?;
         if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
+    }
+
+    pub(super) fn count_selective(&mut self) {
+        let selective = self.streams.values().filter(|s| s.default_subjects == DefaultSubjects::None);
+        self.selective = selective.count();
     }
 
     /// Builds what follows from the rows, after the last [`State::load`].
     pub fn reindex(&mut self) {
         self.streams.clear();
+        self.subjects.reindex();
         for stored in self.objects.iter().map(|(_, s)| s) {
             if let Object::Stream(stream) = &stored.object {
                 self.streams.insert(StreamNo(stored.no), Arc::new(stream.clone()));
             }
         }
+        self.count_selective();
         self.owed_count.clear();
         for ((no, _), ()) in self.owed.iter() {
             *self.owed_count.entry(*no).or_default() += 1;

@@ -4,6 +4,7 @@
 //! and says how they went, outcomes leave for the next batch ([`outcomes::Outcomes`]). Runtime only: it is
 //! rebuilt from the state by the same effects at start. Never knows the journal, a key, or HTTP.
 
+mod ahead;
 pub mod attempts;
 pub mod job;
 pub mod lanes;

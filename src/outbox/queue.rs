@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::ahead::{Ahead, First};
 use super::attempts::Ring;
 use super::job::{Job, Landing, Offer, Signal, Todo};
 use super::lanes::{Lanes, Limits, Next};
 use super::names::{Name, Names};
 use super::shelf::Shelf;
-use crate::hub::effect::{Claims, Item};
+use crate::hub::effect::{Claims, Flow, Item};
+use crate::set::event_type::EventType;
 use crate::stream::{Method, Stream, StreamNo};
 use crate::tenant::TenantId;
 
@@ -31,6 +33,8 @@ struct Inner {
     owed: BTreeMap<Item, Arc<Claims>>,
     done: BTreeSet<Item>,
     work: Work,
+    flow: Flow,
+    ahead: Ahead,
     /// The configuration changed: what waits for a retry is tried at once.
     mended: bool,
 }
@@ -57,6 +61,8 @@ impl Queue {
             owed: BTreeMap::new(),
             done: BTreeSet::new(),
             work: Work::Unknown,
+            flow: Flow::Open,
+            ahead: Ahead::default(),
             mended: false,
         };
         Self {
@@ -97,7 +103,8 @@ impl Queue {
         let mut inner = self.inner();
         let same_method = inner.stream.as_ref().is_some_and(|old| old.method == stream.method);
         if !same_method {
-            let owed = inner.owed.keys().copied();
+            let goes_first: BTreeSet<Item> = inner.ahead.items().collect();
+            let owed = inner.owed.keys().copied().filter(|item| !goes_first.contains(item));
             inner.work = match stream.method {
                 Method::Push => Work::Push(owed.fold(Lanes::default(), |mut lanes, item| {
                     lanes.add(item);
@@ -115,6 +122,12 @@ impl Queue {
         self.wake();
     }
 
+    /// Whether SETs flow changed.
+    pub fn set_flow(&self, flow: Flow) {
+        self.inner().flow = flow;
+        self.wake();
+    }
+
     /// Something outside the configuration was mended, such as a secret: what waits is tried at once.
     pub fn retry_now(&self) {
         self.inner().mended = true;
@@ -129,6 +142,7 @@ impl Queue {
         inner.owed.clear();
         inner.done.clear();
         inner.work = Work::Unknown;
+        inner.ahead = Ahead::default();
         drop(inner);
         self.wake();
     }
@@ -140,10 +154,14 @@ impl Queue {
             return;
         }
         inner.owed.insert(item, Arc::clone(claims));
-        match &mut inner.work {
-            Work::Push(lanes) => lanes.add(item),
-            Work::Poll(shelf) => shelf.add(item),
-            Work::Unknown => {}
+        if claims.uri == EventType::StreamUpdated.uri() {
+            inner.ahead.add(item);
+        } else {
+            match &mut inner.work {
+                Work::Push(lanes) => lanes.add(item),
+                Work::Poll(shelf) => shelf.add(item),
+                Work::Unknown => {}
+            }
         }
         drop(inner);
         self.wake();
@@ -174,22 +192,31 @@ impl Queue {
             return Todo::Closed;
         }
         let mended = std::mem::take(&mut inner.mended);
-        let Inner { stream: Some(stream), owed, work: Work::Push(lanes), .. } = &mut *inner else {
+        let Inner { stream: Some(stream), owed, work: Work::Push(lanes), flow, ahead, .. } = &mut *inner
+        else {
             return Todo::Wait(None);
         };
         if mended {
             lanes.release(now_ms);
+            ahead.release(now_ms);
         }
+        let job = |item: Item, tries| match owed.get(&item) {
+            Some(claims) => {
+                Todo::Send(Job { item, claims: Arc::clone(claims), tries, stream: Arc::clone(stream) })
+            }
+            // A retry whose item was settled has left with it, so this does not happen; if it did, waiting would be
+            // the harmless answer.
+            None => Todo::Wait(None),
+        };
+        let due_ms = match (*flow, ahead.next_if(*flow != Flow::Shut, now_ms)) {
+            (Flow::Shut, _) | (_, First::Wait) => return Todo::Wait(None),
+            (_, First::Send(item, tries)) => return job(item, tries),
+            (Flow::Only(_), First::Others(due_ms)) => return Todo::Wait(due_ms),
+            (Flow::Open, First::Others(due_ms)) => due_ms,
+        };
         match lanes.next(now_ms, limits, &|item| owed.get(&item).map(|c| c.subject)) {
-            Next::Wait(until) => Todo::Wait(until),
-            Next::Send(item, tries) => match owed.get(&item) {
-                Some(claims) => {
-                    Todo::Send(Job { item, claims: Arc::clone(claims), tries, stream: Arc::clone(stream) })
-                }
-                // A retry whose item was settled has left the lanes with it, so this does not happen; if it
-                // did, waiting would be the harmless answer.
-                None => Todo::Wait(None),
-            },
+            Next::Wait(until) => Todo::Wait(until.into_iter().chain(due_ms).min()),
+            Next::Send(item, tries) => job(item, tries),
         }
     }
 
@@ -197,7 +224,12 @@ impl Queue {
     pub fn land(&self, item: Item, subject: u64, landing: Landing, now_ms: i64, limits: &Limits) -> bool {
         let mut inner = self.inner();
         let owed = inner.owed.contains_key(&item);
-        if let Work::Push(lanes) = &mut inner.work {
+        if inner.ahead.is_head(item) {
+            match landing {
+                Landing::Retry { tries, due_ms, floor_ms } => inner.ahead.retry(tries, due_ms, floor_ms),
+                _ => drop(inner.ahead.remove(item)),
+            }
+        } else if let Work::Push(lanes) = &mut inner.work {
             match landing {
                 Landing::Retry { tries, due_ms, floor_ms } if owed => {
                     lanes.retry(item, subject, tries, (due_ms, floor_ms), now_ms, limits);
@@ -220,12 +252,23 @@ impl Queue {
     /// What a poll may offer: at most `max` items, oldest first. `None` unless this is a poll stream.
     pub fn offer(&self, max: usize) -> Option<Offer> {
         let mut inner = self.inner();
-        let Inner { stream: Some(stream), owed, work: Work::Poll(shelf), .. } = &mut *inner else {
+        let Inner { stream: Some(stream), owed, work: Work::Poll(shelf), flow, ahead, .. } = &mut *inner
+        else {
             return None;
         };
-        let (items, stuck) = shelf.offer(max);
+        if *flow == Flow::Shut {
+            return Some(Offer { stream: Arc::clone(stream), items: vec![], depth: 0, stuck: vec![] });
+        }
+        let mut items: Vec<Item> = ahead.items().take(max).collect();
+        let mut stuck = vec![];
+        if *flow == Flow::Open {
+            let (others, tired) = shelf.offer(max - items.len());
+            items.extend(others);
+            stuck = tired;
+        }
+        let depth = if *flow == Flow::Open { owed.len() } else { items.len() };
         let items = items.into_iter().filter_map(|item| Some((item, Arc::clone(owed.get(&item)?)))).collect();
-        Some(Offer { stream: Arc::clone(stream), items, depth: owed.len(), stuck })
+        Some(Offer { stream: Arc::clone(stream), items, depth, stuck })
     }
 
     /// A receiver said that it has it, or that it never will: it leaves. Its claims, if it was still owed.
@@ -270,6 +313,9 @@ impl Queue {
 impl Inner {
     fn drop_item(&mut self, item: Item) -> Option<Arc<Claims>> {
         let claims = self.owed.remove(&item)?;
+        if self.ahead.remove(item) {
+            return Some(claims);
+        }
         match &mut self.work {
             Work::Push(lanes) => lanes.settled(item, claims.subject),
             Work::Poll(shelf) => shelf.remove(item),

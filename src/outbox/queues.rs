@@ -36,7 +36,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Acts on `Stream`, `Owed` and `Settled`; other effects are not its business. The same effects, made
+    /// Acts on `Stream`, `Flow`, `Owed`, `Settled` and `Dropped`; other effects are not its business. The same effects, made
     /// from the state at start, seed it. Saying one twice changes nothing.
     pub fn publish(&self, tenant: &TenantId, effects: &[Effect]) {
         for effect in effects {
@@ -47,6 +47,12 @@ impl Outbox {
                         queue.settled(*item);
                     }
                 }
+                Effect::Dropped { stream, item } => {
+                    if let Some(queue) = self.queue(tenant, *stream) {
+                        queue.settled(*item);
+                    }
+                }
+                Effect::Flow { stream, flow } => self.queue_made(tenant, *stream).set_flow(*flow),
                 Effect::Stream { no, stream: Some(stream) } => self.configure(tenant, *no, stream),
                 Effect::Stream { no, stream: None } => self.remove(tenant, *no),
                 _ => {}

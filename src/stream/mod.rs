@@ -6,6 +6,7 @@
 pub mod dialect;
 pub mod receiver;
 pub mod status;
+pub mod subject;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,9 @@ pub struct Stream {
     /// Which subjects are in it from the start.
     #[serde(default, skip_serializing_if = "is_default")]
     pub default_subjects: DefaultSubjects,
+    /// Whether complex subjects match by the letter of SSF 1.0, 8.1.3.1: also where they share no member (AMB-07).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub literal_matching: bool,
     /// How its SETs deviate from SSF 1.0.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dialect: Dialect,
@@ -124,6 +128,7 @@ impl Default for Stream {
             events_delivered: None,
             description: None,
             default_subjects: DefaultSubjects::All,
+            literal_matching: false,
             dialect: Dialect::Ssf,
             relay: false,
         }

@@ -75,7 +75,7 @@ pub struct StaticToken {
 }
 
 /// Who the client is at an outside authorization server.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outside {
     /// The id of the authorization server in the admin API.
@@ -105,6 +105,8 @@ pub struct Receiver {
     pub subjects_max: u32,
     /// Which subjects are in its streams from the start.
     pub default_subjects: DefaultSubjects,
+    /// Whether complex subjects match by the letter of SSF 1.0, 8.1.3.1 (AMB-07).
+    pub literal_matching: bool,
     /// What its SETs are signed with.
     pub alg: Alg,
     /// How its SETs deviate from SSF 1.0.
@@ -151,6 +153,7 @@ impl Default for Receiver {
             streams_max: 10,
             subjects_max: 1_000_000,
             default_subjects: DefaultSubjects::All,
+            literal_matching: false,
             alg: Alg::RS256,
             dialect: Dialect::Ssf,
             derived: false,

@@ -114,6 +114,7 @@ pub fn of(body: &Body, met: &mut BTreeSet<String>) {
             met.insert(fate(outcome.3).into());
         }),
         Body::Keys(_) | Body::Kill(_) | Body::Lift(_) | Body::Tick | Body::ClockAccepted { .. } => {}
+        Body::Subjects(_) | Body::Status(_) | Body::Control(_) => {}
     }
 }
 

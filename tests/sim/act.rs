@@ -1,6 +1,6 @@
 //! Batches: commands go in, answers come out and settle what the outside world knows.
 
-use ssf_hub::hub::command::{Command, Done, Refused, SetAnswer, SetDraft};
+use ssf_hub::hub::command::{Command, Done, Refused, SetAnswer, SetDraft, StreamAct, StreamChange};
 use ssf_hub::hub::entry::{Act, Body, FactInput, IssuerKeys, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
@@ -34,6 +34,7 @@ pub enum Wait {
     Fact(Telling, Got<Done>),
     Act { tenant: u8, kill: bool, who: Who, got: Got<Done> },
     Stream { tenant: u8, stream: u8, shape: Option<u8>, print: KeyHash, got: Got<EntryId> },
+    StreamAct { tenant: u8, stream: u8, got: Got<EntryId> },
     Entry(Option<KeyHash>, Got<EntryId>),
     Base(Got<String>),
 }
@@ -95,6 +96,14 @@ impl World {
                 let command = Command::Remove(tenant(of), kind, id, BY.into(), answer);
                 (command, Wait::Stream { tenant: of, stream, shape: None, print, got })
             }
+            Cmd::Status { tenant: of, stream, status, told } => {
+                let announce_ms = told.then_some(20_000);
+                let reason = told.then(|| words::mark(of));
+                self.stream_act(of, stream, StreamChange::Status { status, reason, announce_ms })
+            }
+            Cmd::Verify { tenant: of, stream } => {
+                self.stream_act(of, stream, StreamChange::Verify { state: Some(words::mark(of)) })
+            }
             Cmd::Keys { tenant: of, n } => {
                 let (answer, got) = oneshot::channel();
                 let keys = IssuerKeys { upstream: "idp".into(), jwks: format!(r#"{{"keys":[{n}]}}"#) };
@@ -110,6 +119,15 @@ impl World {
                 (Command::Base(answer), Wait::Base(got))
             }
         })
+    }
+
+    fn stream_act(&mut self, of: u8, stream: u8, what: StreamChange) -> (Command, Wait) {
+        if matches!(what, StreamChange::Status { .. }) {
+            self.model.moody.insert((of, stream));
+        }
+        let (answer, got) = oneshot::channel();
+        let act = StreamAct { stream_id: facts::stream_id(stream), by: BY.into(), what };
+        (Command::Stream(tenant(of), act, answer), Wait::StreamAct { tenant: of, stream, got })
     }
 
     fn picked(&self, tenant: u8, pick: u16) -> Option<SetWord> {

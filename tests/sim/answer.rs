@@ -71,6 +71,23 @@ impl World {
                 // Taking away what is not there writes nothing; nor does what was refused.
                 Ok(shape.is_some() || before != Known::Is(None))
             }
+            Wait::StreamAct { tenant: of, stream, mut got } => {
+                let before = self.model.streams[&(of, stream)];
+                match take(&mut got, died)? {
+                    None => Ok(true),
+                    Some(Ok(_)) => {
+                        let there = before != Known::Is(None);
+                        ensure!(there, "stream", "stream {stream} is none, and was changed");
+                        self.count("stream status or verification");
+                        Ok(true)
+                    }
+                    Some(Err(Refused::NoObject(_))) if !matches!(before, Known::Is(Some(_))) => Ok(false),
+                    Some(Err(other)) => {
+                        ensure!(self.refusable(Some(&other)), "refused", "stream {stream}: {other}");
+                        Ok(false)
+                    }
+                }
+            }
             Wait::Entry(print, mut got) => match (take(&mut got, died)?, print) {
                 (None, _) => Ok(true),
                 (Some(Ok(id)), Some(print)) => {

@@ -1,6 +1,7 @@
 //! How a seed draws operations.
 
 use ssf_hub::journal::sim::{Call, Fault};
+use ssf_hub::stream::status::Status;
 
 use crate::chance::Dice;
 use crate::facts::{FactWord, SHAPES, STREAMS};
@@ -56,6 +57,8 @@ const SORTS: [(u32, Sort); 15] = [
     (6, Sort::Kill),
     (2, Sort::Check),
 ];
+
+const STATUSES: [Status; 3] = [Status::Enabled, Status::Paused, Status::Disabled];
 
 /// So many operations.
 pub fn ops(dice: &mut Dice, len: usize) -> Vec<Op> {
@@ -120,8 +123,15 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
         86..91 => {
             Cmd::PutStream { tenant, stream: dice.small(STREAMS), shape: dice.small(SHAPES.len() as u8) }
         }
-        91..93 => Cmd::RemoveStream { tenant, stream: dice.small(STREAMS) },
-        93..95 => Cmd::Keys { tenant, n: dice.small(3) },
+        91..92 => Cmd::RemoveStream { tenant, stream: dice.small(STREAMS) },
+        92..94 => {
+            let stream = dice.small(STREAMS);
+            match dice.below(3) {
+                0 => Cmd::Verify { tenant, stream },
+                n => Cmd::Status { tenant, stream, status: dice.pick(&STATUSES), told: n == 1 },
+            }
+        }
+        94..95 => Cmd::Keys { tenant, n: dice.small(3) },
         95..97 => Cmd::AcceptClock,
         _ => Cmd::Base,
     }

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ssf_hub::hub::effect::Item;
+use ssf_hub::hub::entry::streams::StatusChange;
 use ssf_hub::hub::entry::{Body, Fate, Outcome, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::lineage::keyed::KeyHash;
-use ssf_hub::stream::Stream;
+use ssf_hub::stream::status::Status;
+use ssf_hub::stream::{Stream, StreamNo};
 use ssf_hub::tenant::{Seq, TenantId};
 
 use crate::fail::{Failure, ensure};
@@ -27,12 +29,21 @@ pub struct Said {
     pub txn: String,
 }
 
+/// The status of a stream, and what it becomes once an item has ended or at a time (ms).
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Life {
+    pub status: Status,
+    pub ending: Option<(Status, Item, i64)>,
+}
+
 /// One tenant's account.
 #[derive(Default)]
 pub struct Account {
     next_no: u32,
     numbers: BTreeMap<(ObjectKind, String), u32>,
     streams: BTreeMap<u32, Stream>,
+    /// Streams that are not simply enabled.
+    lives: BTreeMap<u32, Life>,
     /// What every item says.
     pub said: BTreeMap<Item, Said>,
     /// Who was owed it: number and configuration at that time.
@@ -83,6 +94,13 @@ impl Ledger {
 impl Account {
     fn enter(&mut self, seq: Seq, time_ms: i64, body: &Body) -> Result<(), Failure> {
         self.entries.insert(seq, fingerprint(body));
+        let due = |life: &Life| life.ending.is_some_and(|(.., due_ms)| due_ms <= time_ms);
+        let due: Vec<u32> = self.lives.iter().filter(|(_, life)| due(life)).map(|(no, _)| *no).collect();
+        for no in due {
+            if let Some((_, item, _)) = self.stop(no) {
+                self.outcome(&Outcome(StreamNo(no), item.seq, item.index, Fate::GaveUp, None));
+            }
+        }
         match body {
             Body::Put { object, .. } => self.put(object),
             Body::Remove { kind, id, .. } => self.remove(*kind, id),
@@ -106,7 +124,18 @@ impl Account {
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
             Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
-            Body::ClockAccepted { .. } => {}
+            Body::ClockAccepted { .. } | Body::Subjects(_) => {}
+            Body::Status(change) => self.status(seq, time_ms, change),
+            Body::Control(control) => {
+                let event = match &control.state {
+                    Some(state) => serde_json::json!({ "state": state }),
+                    None => serde_json::json!({}),
+                };
+                let disabled = self.life(control.stream.0).status == Status::Disabled;
+                if !disabled {
+                    self.tell(seq, control.stream.0, "verification", event, &control.txn);
+                }
+            }
         }
         Ok(())
     }
@@ -129,7 +158,67 @@ impl Account {
                 self.dropped.insert(one);
             }
             self.dead.retain(|(on, _)| *on != no);
+            self.lives.remove(&no);
         }
+    }
+
+    fn life(&self, no: u32) -> Life {
+        self.lives.get(&no).cloned().unwrap_or_default()
+    }
+
+    fn status(&mut self, seq: Seq, time_ms: i64, change: &StatusChange) {
+        let no = change.stream.0;
+        if !self.streams.contains_key(&no) {
+            return;
+        }
+        let before = self.life(no);
+        let told = change.announce_ms.filter(|_| before.status != change.status);
+        let mut event = serde_json::json!({ "status": change.status.as_str() });
+        if let Some(reason) = &change.reason {
+            event["reason"] = reason.as_str().into();
+        }
+        match told {
+            Some(ms) if before.status == Status::Enabled => {
+                let item = self.tell(seq, no, "stream-updated", event, &change.txn);
+                let ending = Some((change.status, item, time_ms + ms));
+                self.lives.insert(no, Life { ending, ..before });
+            }
+            Some(_) if change.status == Status::Enabled => {
+                self.tell(seq, no, "stream-updated", event, &change.txn);
+                self.become_status(no, change.status);
+            }
+            _ => self.become_status(no, change.status),
+        }
+    }
+
+    fn become_status(&mut self, no: u32, status: Status) {
+        self.lives.insert(no, Life { status, ending: None });
+        if status == Status::Disabled {
+            let gone: Vec<_> = self.owed.iter().filter(|(on, _)| *on == no).copied().collect();
+            for one in gone {
+                self.owed.remove(&one);
+                self.dropped.insert(one);
+            }
+        }
+    }
+
+    /// A stream that was told so stops; what it became, and by which item.
+    fn stop(&mut self, no: u32) -> Option<(Status, Item, i64)> {
+        let ending = self.life(no).ending?;
+        self.become_status(no, ending.0);
+        Some(ending)
+    }
+
+    /// An event about the stream itself.
+    fn tell(&mut self, seq: Seq, no: u32, name: &str, event: serde_json::Value, txn: &str) -> Item {
+        let item = Item { seq, index: 0 };
+        let Some(stream) = self.streams.get(&no).cloned() else { return item };
+        let sub_id = serde_json::json!({ "format": "opaque", "id": stream.stream_id }).to_string();
+        let uri = format!("https://schemas.openid.net/secevent/ssf/event-type/{name}");
+        self.said.insert(item, Said { uri, sub_id, event: event.to_string(), txn: txn.into() });
+        self.owed.insert((no, item));
+        self.matched.insert(item, vec![(no, stream)]);
+        item
     }
 
     fn owe(&mut self, item: Item, said: Said, derived: bool) {
@@ -137,8 +226,13 @@ impl Account {
             let asked = s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri);
             asked && (s.derived || !derived)
         };
-        let wanting: Vec<_> =
-            self.streams.iter().filter(|(_, s)| wants(s)).map(|(no, s)| (*no, s.clone())).collect();
+        let holds = |no: u32| self.life(no).status != Status::Disabled;
+        let wanting: Vec<_> = self
+            .streams
+            .iter()
+            .filter(|(no, s)| holds(**no) && wants(s))
+            .map(|(no, s)| (*no, s.clone()))
+            .collect();
         self.owed.extend(wanting.iter().map(|(no, _)| (*no, item)));
         self.matched.insert(item, wanting);
         self.said.insert(item, said);
@@ -150,6 +244,9 @@ impl Account {
             self.ended.insert(one, *fate);
             if *fate == Fate::GaveUp {
                 self.dead.insert(one);
+            }
+            if self.life(one.0).ending.is_some_and(|(_, item, _)| item == one.1) {
+                self.stop(one.0);
             }
         }
     }

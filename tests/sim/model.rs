@@ -87,6 +87,8 @@ pub struct Model {
     /// Acknowledged entries and what they say.
     pub entries: BTreeMap<EntryId, KeyHash>,
     pub streams: BTreeMap<(u8, u8), Known<Option<u8>>>,
+    /// Streams whose status was ever changed: they may be disabled, and miss what they want.
+    pub moody: BTreeSet<(u8, u8)>,
     pub holds: BTreeMap<(u8, KeyHash, Basis), Expect>,
     pub runs: Runs,
     pub tokens: Tokens,
@@ -231,7 +233,7 @@ impl Model {
     /// Streams that certainly exist and want events of this type.
     pub fn wanting(&self, tenant: u8, uri: &str) -> Vec<u8> {
         let wants = |(key, known): (&(u8, u8), &Known<Option<u8>>)| match known {
-            Known::Is(Some(shape)) if key.0 == tenant => {
+            Known::Is(Some(shape)) if key.0 == tenant && !self.moody.contains(key) => {
                 let stream = crate::facts::stream(key.1, *shape);
                 stream.events_requested.iter().any(|one| one == "*" || one == uri).then_some(key.1)
             }

@@ -4,6 +4,7 @@
 //! any list of operations is a valid run, also one from which some were taken out.
 
 use ssf_hub::journal::sim::{Call, Fault};
+use ssf_hub::stream::status::Status;
 
 use crate::chance::Dice;
 use crate::draw;
@@ -55,6 +56,18 @@ pub enum Cmd {
         shape: u8,
     },
     RemoveStream {
+        tenant: u8,
+        stream: u8,
+    },
+    /// A stream's status is changed: by its receiver, or by the hub, which tells it.
+    Status {
+        tenant: u8,
+        stream: u8,
+        status: Status,
+        told: bool,
+    },
+    /// A verification event is asked for.
+    Verify {
         tenant: u8,
         stream: u8,
     },

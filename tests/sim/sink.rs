@@ -78,6 +78,12 @@ impl Told {
             }
             Effect::Standing { key, standing } => self.sets[tenant].put(key, standing),
             Effect::Token { key, lineage } => self.sets[tenant].put_token(key, lineage),
+            Effect::Dropped { stream, item } => {
+                if self.owed.remove(&(tenant.clone(), stream, item)).is_none() {
+                    self.wrong = Some(format!("{tenant}: {item:?} on {stream:?} dropped and was not owed"));
+                }
+            }
+            Effect::Flow { .. } => {}
             Effect::Recorded { .. } | Effect::Overfull { .. } | Effect::Objects | Effect::Tenant(_) => {}
         }
     }

@@ -24,6 +24,8 @@ impl State {
                 Timer::Deadline(_) => {}
                 Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
                 Timer::Forget(node) => self.forget(node, now_ms, fx),
+                Timer::Stop(stream) => self.stop_due(stream, now_ms, fx),
+                Timer::Leave(stream, subject) => self.grace_over(stream, subject, now_ms),
             }
         }
     }
