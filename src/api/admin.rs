@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -140,10 +141,11 @@ struct Last {
 
 async fn operations(
     State(api): State<Arc<Api>>,
-    Query(query): Query<Last>,
+    query: Result<Query<Last>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     operator(&api, &headers)?;
+    let Query(query) = query.map_err(|bad| Problem::bad_request(bad.body_text()))?;
     let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
     Ok(Json(json!(events)))
 }

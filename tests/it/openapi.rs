@@ -15,7 +15,7 @@ use super::peers::Idp;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Described, and not served yet. Empty before a release; what is served must not stand here.
-const TO_COME: [&str; 9] = [
+pub const TO_COME: [&str; 9] = [
     "/.well-known/ssf-configuration/t/{tenant}",
     "/.well-known/oauth-authorization-server/t/{tenant}",
     "/.well-known/oauth-protected-resource/t/{tenant}",
