@@ -20,11 +20,16 @@ use super::unread;
 use crate::auth;
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
+use crate::hub::command::{StreamAct, StreamChange};
 use crate::hub::entry::{Act, Named};
+use crate::hub::object::ObjectKind;
 use crate::jose::exact;
 use crate::lineage::alias::Alias;
 use crate::revocation::key::{KILLABLE, kinds_of};
+use crate::stream::StreamNo;
+use crate::stream::status::Status;
 use crate::tenant::{EntryId, TenantId};
+use crate::transmitter::ssf::shown;
 
 /// Longest reason of a kill or lift, in bytes.
 const REASON_MAX: usize = 1000;
@@ -45,6 +50,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/dead-letters", get(dead_letters))
         .route("/admin/v1/t/{tenant}/streams/{stream_id}/attempts", get(attempts))
+        .route("/admin/v1/t/{tenant}/streams/{stream_id}/status", get(stream_status).post(set_stream_status))
         .route("/admin/v1/t/{tenant}/{collection}", get(objects::list))
         .route(
             "/admin/v1/t/{tenant}/{collection}/{id}",
@@ -240,6 +246,55 @@ async fn can_be_killed(api: &Api, tenant: &TenantId, target: &Alias) -> Result<b
     let (tenant, target) = (tenant.clone(), target.clone());
     let known = api.hub.look(move |spine| spine.state(&tenant)?.graph().find(&target));
     Ok(known.await?.is_some())
+}
+
+/// How a stream is: status, reason, what it is about to become, how many subjects it has.
+async fn stream_status(
+    State(api): State<Arc<Api>>,
+    Path((tenant, stream_id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    operator(&api, &headers)?;
+    let tenant = tenant_of(&tenant)?;
+    let shown = api.hub.look(move |spine| {
+        let state = spine.state(&tenant)?;
+        let no = StreamNo(state.object(ObjectKind::Stream, &stream_id)?.no);
+        let life = state.life(no);
+        let mut shown = shown::status(&stream_id, life.status, life.reason.as_deref());
+        shown["subjects"] = state.subject_count(no).into();
+        if let Some(ending) = life.ending {
+            shown["becomes"] = json!({ "status": ending.status, "at_ms": ending.due_ms });
+        }
+        Some(shown)
+    });
+    shown.await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// An operator's change of a stream's status: the receiver is told (SSF 1.0, 8.1.5).
+async fn set_stream_status(
+    State(api): State<Arc<Api>>,
+    Path((tenant, stream_id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        status: Status,
+        #[serde(default)]
+        reason: Option<String>,
+    }
+    let (parts, body) = request.into_parts();
+    let by = operator(&api, &parts.headers)?;
+    let tenant = tenant_of(&tenant)?;
+    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
+    let wanted: Wanted = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    if wanted.reason.as_ref().is_some_and(|reason| reason.len() > REASON_MAX) {
+        return Err(Problem::bad_request("reason must have at most 1000 bytes"));
+    }
+    let announce_ms = Some(api.ssf.announce_ms);
+    let what = StreamChange::Status { status: wanted.status, reason: wanted.reason, announce_ms };
+    let id = api.hub.stream(&tenant, StreamAct { stream_id, by, what }).await?;
+    Ok(Json(json!({ "id": id.to_string() })))
 }
 
 async fn dead_letters(

@@ -6,6 +6,7 @@
 //! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`access`]: the access token of a request, first of all
 //! - [`public`], [`facts`]: what other systems call
+//! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
 //! - [`admin`], [`objects`] (with `secret`): what operators call
 //! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
@@ -20,6 +21,8 @@ pub mod public;
 pub mod push_error;
 mod secret;
 pub mod serve;
+pub mod ssf;
+mod ssf_stream;
 pub mod unread;
 
 use std::sync::Arc;
@@ -90,6 +93,8 @@ pub struct Api {
     pub editing: tokio::sync::Mutex<()>,
     /// How Kafka out fares, for the status.
     pub kafka: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// What the SSF management API needs.
+    pub ssf: ssf::Ssf,
     /// Sizes.
     pub sizes: Sizes,
 }

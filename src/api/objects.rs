@@ -20,7 +20,9 @@ use crate::clock::{OsChance, random_secret};
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::state::Stored;
 use crate::jose::exact;
+use crate::stream::receiver::Receiver;
 use crate::tenant::TenantId;
+use crate::transmitter::ssf::plan;
 
 /// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
 const BEARER_MIN: usize = 16;
@@ -114,12 +116,34 @@ pub async fn put(
         exact::from_value(&json!({ tag(kind): given })).map_err(|e| Problem::bad_request(e.to_string()))?;
     object.check().map_err(|e| Problem::bad_request(e.to_string()))?;
     check_urls(&api, &object)?;
+    let receiver = match &object {
+        Object::Client(client) => Some(client.receiver.clone()),
+        _ => None,
+    };
     let entry = secret.keep_with(&api, &tenant, api.hub.put(&tenant, object, &by)).await?;
+    if let Some(rights) = receiver {
+        revise(&api, &tenant, &id, rights.as_ref(), &by).await?;
+    }
     let mut answer = json!({ "id": entry.to_string() });
     if let Some(bearer) = new_bearer {
         answer["bearer"] = bearer.into();
     }
     Ok((StatusCode::OK, Json(answer)))
+}
+
+/// What a receiver made follows the rights that it has now.
+async fn revise(
+    api: &Api,
+    tenant: &TenantId,
+    client: &str,
+    rights: Option<&Receiver>,
+    by: &str,
+) -> Result<(), Problem> {
+    let Some(view) = api.views.of(tenant) else { return Ok(()) };
+    for stream in view.streams_of(client).filter_map(|stream| plan::revised(rights, stream)) {
+        api.hub.put(tenant, Object::Stream(stream), by).await?;
+    }
+    Ok(())
 }
 
 fn tag(kind: ObjectKind) -> &'static str {

@@ -11,7 +11,7 @@ use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, access, facts, openapi, public_tenant, unread};
+use super::{Api, access, facts, openapi, public_tenant, ssf, unread};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -26,6 +26,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/t/{tenant}/v1/authz/nginx", any(authz_nginx))
         .route("/t/{tenant}/v1/{facts}", post(facts::post))
         .route("/t/{tenant}/v1/{facts}/{id}/complete", post(facts::complete))
+        .merge(ssf::routes())
         .with_state(api)
 }
 
@@ -51,7 +52,8 @@ async fn poll(
     let (parts, body) = request.into_parts();
     let client = api.poller(&tenant, &parts.headers).await?;
     let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
-    view.stream_of(&client.id, &stream_id).ok_or_else(Problem::not_found)?;
+    let (no, _) = view.stream_of(&client.id, &stream_id).ok_or_else(Problem::not_found)?;
+    api.ssf.activity.touch(&tenant, *no, api.clock.boot_ms());
     let body = unread::read(body, api.sizes.poll, api.sizes.timeout).await?;
     let request = PollRequest::parse(&body).map_err(|bad| Problem::bad_request(bad.to_string()))?;
     match api.poll.poll(&tenant, &stream_id, request).await {

@@ -13,6 +13,7 @@
 pub mod convert;
 #[cfg(feature = "kafka")]
 pub mod health;
+pub mod keeping;
 pub mod offline;
 pub mod projections;
 pub mod reconcile;

@@ -10,6 +10,7 @@ use crate::hub::object::{Object, ObjectKind, Operator, Tenant};
 use crate::hub::sequencer::Hub;
 use crate::keys::Keys;
 use crate::tenant::TenantId;
+use crate::transmitter::ssf::plan;
 
 /// The file in the data directory that holds the admin credential.
 pub const ADMIN_FILE: &str = "admin.credential";
@@ -71,6 +72,30 @@ pub async fn apply_file(hub: &Hub, keys: &Keys, objects: Vec<FileObject>) -> any
             keys.drop_secret(&tenant, &useless)?;
         }
         changed += 1;
+    }
+    Ok(changed)
+}
+
+/// Has every stream that a receiver made follow the rights that the receiver has now: the file may have changed them,
+/// and a crash may have come between a change and what follows from it.
+pub async fn revise_streams(hub: &Hub) -> anyhow::Result<usize> {
+    let stale = hub.look(|spine| {
+        let mut stale = vec![];
+        for (tenant, state) in spine.states() {
+            for stream in state.streams().values() {
+                let client = state.object(ObjectKind::Client, &stream.client).map(|stored| &stored.object);
+                let Some(Object::Client(client)) = client else { continue };
+                if let Some(revised) = plan::revised(client.receiver.as_ref(), stream) {
+                    stale.push((tenant.clone(), revised));
+                }
+            }
+        }
+        stale
+    });
+    let stale = stale.await?;
+    let changed = stale.len();
+    for (tenant, stream) in stale {
+        hub.put(&tenant, Object::Stream(stream), "hub").await?;
     }
     Ok(changed)
 }

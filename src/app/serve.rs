@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::keeping::{self, Keeper};
 use super::running::Running;
 use super::seal::AuditSeal;
 use super::store::{Opened, Places, base_writer, open_store};
@@ -145,6 +146,10 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
 
     let credential = reconcile::found(&hub, &places.root, &*chance).await?;
     let changed = reconcile::apply_file(&hub, &keys, config.objects().to_vec()).await?;
+    let revised = reconcile::revise_streams(&hub).await?;
+    if revised > 0 {
+        tracing::info!(revised, "streams follow the rights that their receivers have now");
+    }
     if changed > 0 {
         tracing::info!(changed, "objects of the configuration file that are new or changed are journaled");
     }
@@ -192,6 +197,14 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         own_issuer_prefix: format!("{}/t/", config.public_url),
         max_bytes: config.limits.set_bytes,
     };
+    let keeper = Keeper {
+        hub: hub.clone(),
+        views: views.clone(),
+        activity: Arc::default(),
+        clock: clock.clone(),
+        announce_ms: config.ssf.announce_ms,
+    };
+    keeping::start(keeper.clone(), &tasks, &config.ssf.keep_alive_cron, &stopping);
     let api = Arc::new(Api {
         hub: hub.clone(),
         judge: Judge { views: views.clone(), clock: clock.clone(), public_url: config.public_url.clone() },
@@ -219,6 +232,12 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         ready: ready.clone(),
         editing: tokio::sync::Mutex::new(()),
         kafka: kafka_told,
+        ssf: api::ssf::Ssf {
+            public_url: config.public_url.clone(),
+            intervals: Default::default(),
+            activity: keeper.activity.clone(),
+            announce_ms: config.ssf.announce_ms,
+        },
         sizes: api::Sizes {
             set: config.limits.set_bytes,
             fact: config.limits.facts_bytes,

@@ -25,6 +25,7 @@ pub mod remove;
 pub mod serve;
 pub mod status;
 pub mod store;
+pub mod stream;
 pub mod why;
 
 use std::path::PathBuf;
@@ -85,6 +86,9 @@ pub enum Command {
     /// Look at what could not be delivered.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Look after one stream.
+    #[command(subcommand)]
+    Stream(stream::Command),
     /// Look after the wall clock.
     #[command(subcommand)]
     Clock(clock::Command),
@@ -151,6 +155,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
+        Command::Stream(command) => stream::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
         Command::Status => status::run(&config, printer),
     }

@@ -19,6 +19,8 @@ pub fn check(format: &str, text: &str) -> Result<(), String> {
         ),
         "cidr" => when(text.parse::<ipnet::IpNet>().is_ok(), "must be a CIDR block, such as 10.0.0.0/8"),
         "cron" => cron(text),
+        "cron-or-never" if text.is_empty() => Ok(()),
+        "cron-or-never" => cron(text),
         "log-filter" => crate::telemetry::check_filter(text).map_err(|e| e.to_string()),
         "tenant-id" => TenantId::parse(text).map_err(|e| e.to_string()).and_then(|id| {
             when(!id.is_hub(), "is reserved: tenants of upstreams, clients and streams have other names")

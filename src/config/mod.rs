@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use mistake::Mistakes;
 pub use objects::FileObject;
-use sections::{Clock, Gate, Journal, Kafka, Limits, Listener, Outbox, Sections};
+use sections::{Clock, Gate, Journal, Kafka, Limits, Listener, Outbox, Sections, Ssf};
 
 /// A whole configuration that was found good.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// The journal.
     pub journal: Journal,
+    /// Streams of SSF receivers.
+    pub ssf: Ssf,
     /// The wall clock.
     pub clock: Clock,
     /// Push.
@@ -72,6 +74,7 @@ impl Config {
             admin: s.admin,
             limits: s.limits,
             journal: s.journal,
+            ssf: s.ssf,
             clock: s.clock,
             outbox: s.outbox,
             gate: s.gate,

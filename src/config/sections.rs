@@ -75,6 +75,16 @@ pub struct Journal {
     pub bases_kept: usize,
 }
 
+/// Streams of SSF receivers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssf {
+    /// When a verification event goes out on every stream that flows; six fields, or empty for never.
+    pub keep_alive_cron: String,
+    /// How long a receiver has to hear that the hub stops its stream (ms).
+    pub announce_ms: i64,
+}
+
 /// The wall clock.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +199,8 @@ pub(super) struct Sections {
     pub limits: Limits,
     pub journal: Journal,
     pub clock: Clock,
+    /// Streams of SSF receivers.
+    pub ssf: Ssf,
     pub outbox: Outbox,
     pub gate: Gate,
     pub egress: crate::egress::Config,

@@ -89,10 +89,8 @@ impl State {
         fx.extend(self.standings().map(|(key, _, list)| Effect::Standing { key, standing: list.to_vec() }));
         let tokens = self.graph.nodes().filter(|(_, node)| node.class == Class::Token);
         fx.extend(tokens.filter_map(|(id, _)| self.token_effect(id)));
-        fx.extend(self.owed().map(|(stream, item, claims)| Effect::Owed {
-            stream,
-            item,
-            claims: claims.clone(),
+        fx.extend(self.owing.by_row().filter_map(|(item, streams)| {
+            Some(Effect::Owed { item, claims: self.claims.get(&item)?.clone(), streams: streams.into() })
         }));
         fx
     }
@@ -119,12 +117,15 @@ impl State {
         };
         if let Object::Stream(stream) = object {
             let stream = Arc::new(stream.clone());
-            let before = self.streams.insert(StreamNo(no), stream.clone());
-            // The rows of a stream that begins with none mean the opposite of those of one that begins with all.
-            if before.is_some_and(|b| b.default_subjects != stream.default_subjects) {
-                self.subjects.clear(StreamNo(no));
+            if let Some(old) = self.streams.insert(StreamNo(no), stream.clone()) {
+                self.topics.remove(StreamNo(no), &old);
+                // The rows of a stream that begins with none mean the opposite of those of one that begins with all.
+                if old.default_subjects != stream.default_subjects {
+                    self.subjects.clear(StreamNo(no));
+                }
             }
             self.count_selective();
+            self.topics.insert(StreamNo(no), &stream);
             fx.push(Effect::Stream { no: StreamNo(no), stream: Some(stream) });
         }
         if let Object::Tenant(tenant) = object

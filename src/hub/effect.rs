@@ -21,6 +21,13 @@ pub struct Item {
     pub index: u32,
 }
 
+impl Item {
+    /// Before every other.
+    pub const FIRST: Self = Self { seq: Seq(0), index: 0 };
+    /// Behind every other.
+    pub const LAST: Self = Self { seq: Seq(u64::MAX), index: u32::MAX };
+}
+
 /// The claims of something owed that do not depend on who gets it.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
@@ -57,14 +64,14 @@ pub enum Flow {
 /// One effect.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// A stream is owed something.
+    /// Streams are owed something.
     Owed {
-        /// Which stream.
-        stream: StreamNo,
         /// What.
         item: Item,
         /// Its claims.
         claims: Arc<Claims>,
+        /// Which streams, in the order of their numbers.
+        streams: Arc<[StreamNo]>,
     },
     /// A delivery is over.
     Settled {

@@ -46,7 +46,7 @@ impl Metrics {
         let (mut owed, mut delivered, mut dead, mut records) = (0, 0, 0, 0);
         for effect in effects {
             match effect {
-                Effect::Owed { .. } => owed += 1,
+                Effect::Owed { streams, .. } => owed += streams.len() as u64,
                 Effect::Settled { fate: Fate::Delivered, .. } => delivered += 1,
                 Effect::Settled { fate: Fate::GaveUp, .. } => dead += 1,
                 Effect::Recorded { .. } => records += 1,

@@ -9,7 +9,7 @@
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
 //!   long what must be caught can turn up
-//! - [`apply`], [`state`]: the fold and what it adds up to
+//! - [`apply`], [`state`]: the fold and what it adds up to; `owing`: what streams are owed, as bits
 //! - [`effect`]: what follows outside
 //! - [`base`], [`start`], [`mirror`]: where a start begins
 //! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod mirror;
 pub mod names;
 pub mod object;
+mod owing;
 pub mod receivers;
 #[cfg(test)]
 mod sample;

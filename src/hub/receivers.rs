@@ -61,6 +61,11 @@ impl Receivers {
         self.by_id.insert(client.id.clone(), holder);
     }
 
+    /// The rights of all of them, in no order.
+    pub fn rights(&self) -> impl Iterator<Item = &Receiver> {
+        self.by_id.values().map(|holder| &*holder.receiver)
+    }
+
     /// The receiver with this client id.
     pub fn of_id(&self, client_id: &str) -> Option<&Arc<Holder>> {
         self.by_id.get(client_id)

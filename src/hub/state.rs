@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::apply::flow::Life;
 use super::effect::{Claims, Item};
 use super::object::{Object, ObjectKind, Strength};
+use super::owing::Owing;
 use super::subjects::Subjects;
 use crate::lineage::graph::{Graph, Limits};
 use crate::lineage::node::NodeId;
@@ -20,6 +21,7 @@ use crate::revocation::record::Standing;
 use crate::rows::{BadRow, Change, Table};
 use crate::stream::receiver::DefaultSubjects;
 use crate::stream::subject::SubjectHash;
+use crate::stream::topics::Topics;
 use crate::stream::{Stream, StreamNo};
 use crate::tenant::{Seq, TenantId};
 
@@ -110,15 +112,6 @@ pub enum Timer {
     Leave(StreamNo, SubjectHash),
 }
 
-/// Claims that are still owed to somebody.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Held {
-    /// The claims.
-    pub claims: Arc<Claims>,
-    /// To how many streams.
-    pub owed: u32,
-}
-
 /// Something a receiver refused for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
@@ -150,15 +143,16 @@ pub struct State {
     pub(super) idempotency: Table<(String, String), (Seq, KeyHash)>,
     pub(super) standing: Table<KeyHash, (Kind, Vec<Standing>)>,
     pub(super) timers: Table<(i64, Timer), ()>,
-    pub(super) claims: Table<Item, Held>,
-    pub(super) owed: Table<(StreamNo, Item), ()>,
+    /// Claims that are still owed to somebody.
+    pub(super) claims: Table<Item, Arc<Claims>>,
+    pub(super) owing: Owing,
     pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) graph: Graph,
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
     // built from the rows
-    pub(super) owed_count: BTreeMap<StreamNo, usize>,
+    pub(super) topics: Topics,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
     /// How many streams begin without subjects.
     pub(super) selective: usize,
@@ -182,13 +176,13 @@ impl State {
             standing: Table::new(6),
             timers: Table::new(7),
             claims: Table::new(8),
-            owed: Table::new(9),
+            owing: Owing::new(12),
             dead: Table::new(10),
             evidence: Table::new(11),
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42]),
-            owed_count: BTreeMap::new(),
+            topics: Topics::default(),
             streams: BTreeMap::new(),
             selective: 0,
             seen_order: BTreeMap::new(),
@@ -274,7 +268,7 @@ impl State {
 
     /// What is owed: stream, item, claims; in order.
     pub fn owed(&self) -> impl Iterator<Item = (StreamNo, Item, &Arc<Claims>)> {
-        self.owed.iter().filter_map(|((no, item), ())| Some((*no, *item, &self.claims.get(item)?.claims)))
+        self.owing.iter().filter_map(|(no, item)| Some((no, item, self.claims.get(&item)?)))
     }
 
     /// Hash of the key set of an upstream that was kept last.
@@ -284,7 +278,7 @@ impl State {
 
     /// Number of things owed.
     pub fn owed_len(&self) -> usize {
-        self.owed.len()
+        self.owing.len()
     }
 
     /// Dead letters by stream, in order.
@@ -303,7 +297,7 @@ impl State {
         self.standing.digest(&mut sha);
         self.timers.digest(&mut sha);
         self.claims.digest(&mut sha);
-        self.owed.digest(&mut sha);
+        self.owing.rows.digest(&mut sha);
         self.dead.digest(&mut sha);
         self.evidence.digest(&mut sha);
         self.graph.digest(&mut sha);
@@ -322,7 +316,7 @@ impl State {
         self.standing.drain(out);
         self.timers.drain(out);
         self.claims.drain(out);
-        self.owed.drain(out);
+        self.owing.rows.drain(out);
         self.dead.drain(out);
         self.evidence.drain(out);
         self.graph.drain(out);
@@ -340,7 +334,7 @@ impl State {
         self.standing.settle();
         self.timers.settle();
         self.claims.settle();
-        self.owed.settle();
+        self.owing.rows.settle();
         self.dead.settle();
         self.evidence.settle();
         self.graph.settle();
@@ -358,7 +352,7 @@ impl State {
         self.standing.dump(out);
         self.timers.dump(out);
         self.claims.dump(out);
-        self.owed.dump(out);
+        self.owing.rows.dump(out);
         self.dead.dump(out);
         self.evidence.dump(out);
         self.graph.dump(out);
@@ -376,7 +370,7 @@ impl State {
             || self.standing.load(key, value)?
             || self.timers.load(key, value)?
             || self.claims.load(key, value)?
-            || self.owed.load(key, value)?
+            || self.owing.rows.load(key, value)?
             || self.dead.load(key, value)?
             || self.evidence.load(key, value)?
             || self.graph.load(key, value)?
@@ -394,16 +388,15 @@ impl State {
     pub fn reindex(&mut self) {
         self.streams.clear();
         self.subjects.reindex();
+        self.topics.clear();
         for stored in self.objects.iter().map(|(_, s)| s) {
             if let Object::Stream(stream) = &stored.object {
+                self.topics.insert(StreamNo(stored.no), stream);
                 self.streams.insert(StreamNo(stored.no), Arc::new(stream.clone()));
             }
         }
         self.count_selective();
-        self.owed_count.clear();
-        for ((no, _), ()) in self.owed.iter() {
-            *self.owed_count.entry(*no).or_default() += 1;
-        }
+        self.owing.reindex();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
         seen.sort_unstable();
         self.seen_order.clear();

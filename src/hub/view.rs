@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::object::{Client, Object, Operator, Point, TokenIssuer, Upstream};
 use super::receivers::Receivers;
 use super::state::State;
+use crate::stream::receiver::Receiver;
 use crate::stream::{Stream, StreamNo};
 use crate::tenant::TenantId;
 
@@ -29,6 +30,7 @@ pub struct View {
     pub operators: HashMap<String, Arc<Operator>>,
     /// Streams by id.
     pub streams: BTreeMap<String, (StreamNo, Arc<Stream>)>,
+    by_client: HashMap<String, Vec<Arc<Stream>>>,
     looked: Arc<AtomicU64>,
 }
 
@@ -51,14 +53,21 @@ impl View {
                 Object::Operator(o) => {
                     drop(view.operators.insert(o.bearer_sha256.clone(), Arc::new(o.clone())))
                 }
-                Object::Stream(o) => {
-                    let stream = (StreamNo(stored.no), Arc::new(o.clone()));
-                    view.streams.insert(o.stream_id.clone(), stream);
+                Object::Stream(_) => {
+                    let no = StreamNo(stored.no);
+                    let Some(stream) = state.streams().get(&no) else { continue };
+                    view.streams.insert(stream.stream_id.clone(), (no, stream.clone()));
+                    view.by_client.entry(stream.client.clone()).or_default().push(stream.clone());
                 }
                 Object::Tenant(_) => {}
             }
         }
         view
+    }
+
+    /// A client's streams, by id.
+    pub fn streams_of(&self, client: &str) -> impl Iterator<Item = &Arc<Stream>> {
+        self.by_client.get(client).into_iter().flatten()
     }
 
     /// A client's stream. Somebody else's is found the same way and by as many look-ups as one that does not exist: by
@@ -82,6 +91,12 @@ impl Views {
         let view = Arc::new(View { looked: self.looked.clone(), ..View::of(state) });
         self.all.write().unwrap_or_else(PoisonError::into_inner).insert(state.tenant().clone(), view.clone());
         view
+    }
+
+    /// Whether the rights of any receiver are such.
+    pub fn any(&self, such: impl Fn(&Receiver) -> bool) -> bool {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().any(|view| view.receivers.rights().any(&such))
     }
 
     /// A tenant's view, if there is such a tenant.

@@ -4,9 +4,10 @@
 //! only thing that goes; where the stream is open, the others wait for no more than its first try.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::pace::Tries;
-use crate::hub::effect::Item;
+use crate::hub::effect::{Claims, Item};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Place {
@@ -22,36 +23,43 @@ enum Place {
 /// The items that go first.
 #[derive(Default)]
 pub struct Ahead {
-    items: VecDeque<Item>,
+    items: VecDeque<(Item, Arc<Claims>)>,
     place: Place,
     tries: Tries,
 }
 
 /// What is to be done about them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum First {
     /// There is none, or it has failed and waits: the others may go. When it is due, if it waits (ms since boot).
     Others(Option<i64>),
     /// Send this; the count includes this try.
-    Send(Item, Tries),
+    Send(Item, Arc<Claims>, Tries),
     /// It is on its way for the first time: the others wait.
     Wait,
 }
 
 impl Ahead {
-    /// Something new goes first.
-    pub fn add(&mut self, item: Item) {
-        self.items.push_back(item);
+    /// Something new goes first. Said twice, it is still one item.
+    pub fn add(&mut self, item: Item, claims: &Arc<Claims>) {
+        if !self.contains(item) {
+            self.items.push_back((item, Arc::clone(claims)));
+        }
     }
 
     /// All of them, in order.
-    pub fn items(&self) -> impl Iterator<Item = Item> {
-        self.items.iter().copied()
+    pub fn items(&self) -> impl Iterator<Item = &(Item, Arc<Claims>)> {
+        self.items.iter()
     }
 
-    /// Whether it is the one whose turn it is.
-    pub fn is_head(&self, item: Item) -> bool {
-        self.items.front() == Some(&item)
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it is one of these.
+    pub fn contains(&self, item: Item) -> bool {
+        self.items.iter().any(|(other, _)| *other == item)
     }
 
     /// What is to be done now, where anything may be sent at all.
@@ -60,7 +68,7 @@ impl Ahead {
     }
 
     fn next(&mut self, now_ms: i64) -> First {
-        let Some(item) = self.items.front() else { return First::Others(None) };
+        let Some((item, claims)) = self.items.front() else { return First::Others(None) };
         match self.place {
             Place::InFlight if self.tries.count > 1 => First::Others(None),
             Place::InFlight => First::Wait,
@@ -71,25 +79,27 @@ impl Ahead {
                     self.tries.first_ms = now_ms;
                 }
                 self.tries.count = self.tries.count.saturating_add(1);
-                First::Send(*item, self.tries)
+                First::Send(*item, Arc::clone(claims), self.tries)
             }
         }
     }
 
-    /// It failed and is tried again.
-    pub fn retry(&mut self, tries: Tries, due_ms: i64, floor_ms: i64) {
-        self.tries = tries;
-        self.place = Place::Waiting { due_ms, floor_ms };
+    /// The first failed and is tried again.
+    pub fn retry(&mut self, item: Item, tries: Tries, due_ms: i64, floor_ms: i64) {
+        if self.items.front().is_some_and(|(head, _)| *head == item) {
+            self.tries = tries;
+            self.place = Place::Waiting { due_ms, floor_ms };
+        }
     }
 
-    /// It is owed no more; whether it was one of these.
-    pub fn remove(&mut self, item: Item) -> bool {
-        let Some(at) = self.items.iter().position(|other| *other == item) else { return false };
-        self.items.remove(at);
+    /// It is owed no more. Its claims, if it was one of these.
+    pub fn remove(&mut self, item: Item) -> Option<Arc<Claims>> {
+        let at = self.items.iter().position(|(other, _)| *other == item)?;
+        let (_, claims) = self.items.remove(at)?;
         if at == 0 {
             (self.place, self.tries) = (Place::Ready, Tries::default());
         }
-        true
+        Some(claims)
     }
 
     /// The receiver came back: what waits is due, but for what it asked for itself.
@@ -103,28 +113,37 @@ impl Ahead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::Seq;
 
-    fn item(n: u64) -> Item {
-        Item { seq: Seq(n), index: 0 }
+    fn add(ahead: &mut Ahead, n: u64) -> Item {
+        let due = crate::outbox::owed::tests::due(n, 0);
+        ahead.add(due.item, &due.claims);
+        due.item
+    }
+
+    fn sent(ahead: &mut Ahead, now_ms: i64) -> Option<(Item, u32)> {
+        match ahead.next(now_ms) {
+            First::Send(item, _, tries) => Some((item, tries.count)),
+            _ => None,
+        }
     }
 
     #[test]
     fn one_at_a_time_and_only_its_first_try_holds_others_up() {
         let mut ahead = Ahead::default();
         assert_eq!(ahead.next(0), First::Others(None));
-        ahead.add(item(1));
-        ahead.add(item(2));
-        assert!(matches!(ahead.next(5), First::Send(i, Tries { count: 1, .. }) if i == item(1)));
+        let (one, two) = (add(&mut ahead, 1), add(&mut ahead, 2));
+        add(&mut ahead, 1);
+        assert_eq!(ahead.len(), 2, "said twice");
+        assert_eq!(sent(&mut ahead, 5), Some((one, 1)));
         assert_eq!(ahead.next(5), First::Wait);
-        ahead.retry(Tries { count: 1, first_ms: 5, ..Tries::default() }, 50, 40);
+        ahead.retry(one, Tries { count: 1, first_ms: 5, ..Tries::default() }, 50, 40);
         assert_eq!(ahead.next(6), First::Others(Some(50)));
         ahead.release(7);
         assert_eq!(ahead.next(7), First::Others(Some(40)), "the receiver's own minimum stays");
-        assert!(matches!(ahead.next(40), First::Send(_, Tries { count: 2, .. })));
+        assert_eq!(sent(&mut ahead, 40), Some((one, 2)));
         assert_eq!(ahead.next(41), First::Others(None));
-        assert!(ahead.remove(item(1)) && !ahead.remove(item(1)));
-        assert!(matches!(ahead.next(42), First::Send(i, Tries { count: 1, .. }) if i == item(2)));
-        assert_eq!(ahead.items().collect::<Vec<_>>(), [item(2)]);
+        assert!(ahead.remove(one).is_some() && ahead.remove(one).is_none());
+        assert_eq!(sent(&mut ahead, 42), Some((two, 1)));
+        assert!(ahead.contains(two) && !ahead.contains(one));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::owed::Owed;
 use super::pace::Tries;
 use crate::hub::effect::Item;
 
@@ -51,7 +52,6 @@ struct Lane {
 /// The lanes of one stream.
 #[derive(Default)]
 pub struct Lanes {
-    fresh: VecDeque<Item>,
     lanes: HashMap<u64, Lane>,
     /// Heads that may go at once: they stood behind one that is done.
     ready: BTreeSet<(Item, u64)>,
@@ -65,24 +65,13 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Something new is owed.
-    pub fn add(&mut self, item: Item) {
-        if self.fresh.back().is_none_or(|last| *last < item) {
-            self.fresh.push_back(item);
-        } else {
-            // Only while the outbox is seeded out of order.
-            let at = self.fresh.partition_point(|other| *other < item);
-            self.fresh.insert(at, item);
-        }
-    }
-
     /// Posts in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Takes what goes next. `subject_of` says whose an item is; `None` when it is owed no more.
-    pub fn next(&mut self, now_ms: i64, limits: &Limits, subject_of: &dyn Fn(Item) -> Option<u64>) -> Next {
+    /// Takes what goes next; what is fresh is begun.
+    pub fn next(&mut self, now_ms: i64, limits: &Limits, owed: &mut Owed) -> Next {
         if self.in_flight >= limits.in_flight {
             return Next::Wait(None);
         }
@@ -97,7 +86,7 @@ impl Lanes {
         let overdue = if braked { 0 } else { OVERDUE_MS };
         let taken = self
             .take_retry(now_ms.saturating_sub(overdue))
-            .or_else(|| self.take_fresh(subject_of))
+            .or_else(|| self.take_fresh(owed))
             .or_else(|| self.take_retry(now_ms));
         match taken {
             Some(subject) => self.send(subject, now_ms, braked),
@@ -125,21 +114,19 @@ impl Lanes {
         })
     }
 
-    fn take_fresh(&mut self, subject_of: &dyn Fn(Item) -> Option<u64>) -> Option<u64> {
+    fn take_fresh(&mut self, owed: &mut Owed) -> Option<u64> {
         loop {
             let ready = self.ready.first().copied();
-            let fresh = self.fresh.front().copied();
-            match (ready, fresh) {
+            match (ready, owed.first()) {
                 (Some((item, subject)), other) if other.is_none_or(|f| item < f) => {
                     self.ready.remove(&(item, subject));
-                    if subject_of(item).is_some() {
+                    if owed.begun(item).is_some() {
                         return Some(subject);
                     }
                     self.leave(subject);
                 }
-                (_, Some(item)) => {
-                    self.fresh.pop_front();
-                    let Some(subject) = subject_of(item) else { continue };
+                (_, Some(_)) => {
+                    let (item, subject) = owed.begin()?;
                     if let Some(lane) = self.lanes.get_mut(&subject) {
                         lane.behind.push_back(item);
                         continue;

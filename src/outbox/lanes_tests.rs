@@ -1,6 +1,7 @@
 //! Lanes, step by step.
 
 use super::*;
+use crate::outbox::owed::tests::due;
 use crate::tenant::Seq;
 
 const LIMITS: Limits = Limits { in_flight: 4, brake_after: 3, brake_ms: 100, brake_max_ms: 1_000 };
@@ -9,27 +10,47 @@ fn item(n: u64) -> Item {
     Item { seq: Seq(n), index: 0 }
 }
 
-/// Items 10…19 belong to subject 1, 20…29 to subject 2, and so on.
-fn subject(item: Item) -> Option<u64> {
-    Some(item.seq.0 / 10)
+/// Lanes and what they take from.
+struct Stream {
+    lanes: Lanes,
+    owed: Owed,
 }
 
-fn with(items: &[u64]) -> Lanes {
-    let mut lanes = Lanes::default();
-    items.iter().for_each(|n| lanes.add(item(*n)));
-    lanes
+impl Stream {
+    /// Items 10…19 belong to subject 1, 20…29 to subject 2, and so on.
+    fn add(&mut self, n: u64) {
+        self.owed.add(&due(n, n / 10));
+    }
+
+    /// An item is owed no more.
+    fn settled(&mut self, n: u64) {
+        self.owed.remove(item(n)).unwrap();
+        self.lanes.settled(item(n), n / 10);
+    }
+
+    /// What was in flight is over, and well.
+    fn finish(&mut self, n: u64, now: i64) {
+        self.owed.remove(item(n));
+        self.lanes.finish(item(n), n / 10, true, now, &LIMITS);
+    }
 }
 
-fn next(lanes: &mut Lanes, now: i64) -> Result<(u64, u32), Option<i64>> {
-    match lanes.next(now, &LIMITS, &subject) {
+fn with(items: &[u64]) -> Stream {
+    let mut stream = Stream { lanes: Lanes::default(), owed: Owed::default() };
+    items.iter().for_each(|n| stream.add(*n));
+    stream
+}
+
+fn next(stream: &mut Stream, now: i64) -> Result<(u64, u32), Option<i64>> {
+    match stream.lanes.next(now, &LIMITS, &mut stream.owed) {
         Next::Send(item, tries) => Ok((item.seq.0, tries.count)),
         Next::Wait(until) => Err(until),
     }
 }
 
-fn retry(lanes: &mut Lanes, n: u64, due: i64, now: i64) {
+fn retry(stream: &mut Stream, n: u64, due: i64, now: i64) {
     let tries = Tries { count: 1, ..Tries::default() };
-    lanes.retry(item(n), n / 10, tries, (due, 0), now, &LIMITS);
+    stream.lanes.retry(item(n), n / 10, tries, (due, 0), now, &LIMITS);
 }
 
 #[test]
@@ -41,17 +62,18 @@ fn order_holds_within_a_subject_and_others_go_on() {
     assert_eq!(next(&mut lanes, 0), Err(None), "11 and 12 wait for 10");
     retry(&mut lanes, 10, 50, 0);
     assert_eq!(next(&mut lanes, 49), Err(Some(50)));
-    lanes.add(item(40));
+    lanes.add(40);
     assert_eq!(next(&mut lanes, 50), Ok((40, 1)), "fresh before retries");
     assert_eq!(next(&mut lanes, 50), Ok((10, 2)));
     assert_eq!(next(&mut lanes, 50), Err(None), "four are in flight");
-    lanes.finish(item(10), 1, true, 60, &LIMITS);
+    lanes.finish(10, 60);
     assert_eq!(next(&mut lanes, 60), Ok((11, 1)));
-    lanes.finish(item(11), 1, true, 60, &LIMITS); // as a dead letter would
+    lanes.finish(11, 60); // as a dead letter would
     assert_eq!(next(&mut lanes, 60), Ok((12, 1)));
-    for (n, s) in [(12, 1), (20, 2), (30, 3), (40, 4)] {
-        lanes.finish(item(n), s, true, 70, &LIMITS);
+    for n in [12, 20, 30, 40] {
+        lanes.finish(n, 70);
     }
+    let lanes = lanes.lanes;
     assert!(lanes.lanes.is_empty() && lanes.in_flight() == 0 && lanes.ready.is_empty());
 }
 
@@ -80,7 +102,7 @@ fn a_receiver_that_is_down_is_probed_and_then_released() {
     retry(&mut lanes, 40, 5_100, 110);
     assert_eq!(next(&mut lanes, 111), Err(Some(310)), "twice as long");
     assert_eq!(next(&mut lanes, 6_000), Ok((10, 2)), "what failed before comes first");
-    lanes.finish(item(10), 1, true, 6_000, &LIMITS);
+    lanes.finish(10, 6_000);
     assert_eq!(next(&mut lanes, 6_000), Ok((50, 1)), "full speed");
     let mut rest: Vec<_> = (0..3).map(|_| next(&mut lanes, 6_000).unwrap()).collect();
     rest.sort_unstable();
@@ -105,9 +127,9 @@ fn release_keeps_what_the_receiver_asked_for() {
     let tries = Tries { count: 1, ..Tries::default() };
     for (n, floor) in [(10, 0), (20, 700)] {
         assert_eq!(next(&mut lanes, 0), Ok((n, 1)));
-        lanes.retry(item(n), n / 10, tries, (9_000, floor), 0, &LIMITS);
+        lanes.lanes.retry(item(n), n / 10, tries, (9_000, floor), 0, &LIMITS);
     }
-    lanes.release(1);
+    lanes.lanes.release(1);
     assert_eq!(next(&mut lanes, 1), Ok((10, 2)));
     assert_eq!(next(&mut lanes, 1), Err(Some(700)));
 }
@@ -118,13 +140,15 @@ fn settled_items_are_skipped_wherever_they_stand() {
     assert_eq!(next(&mut lanes, 0), Ok((10, 1)));
     assert_eq!(next(&mut lanes, 0), Ok((20, 1)));
     retry(&mut lanes, 20, 50, 0);
-    lanes.settled(item(20), 2); // waiting
-    lanes.settled(item(10), 1); // in flight: lands later
-    let gone = |i: Item| (![11, 30].contains(&i.seq.0)).then_some(i.seq.0 / 10); // behind, fresh
-    assert_eq!(lanes.next(60, &LIMITS, &gone), Next::Wait(None));
-    lanes.finish(item(10), 1, true, 60, &LIMITS);
-    assert!(matches!(lanes.next(60, &LIMITS, &gone), Next::Send(i, _) if i == item(12)));
-    lanes.finish(item(12), 1, true, 60, &LIMITS);
+    lanes.settled(20); // waiting
+    lanes.settled(10); // in flight: lands later
+    lanes.settled(30); // fresh
+    assert_eq!(next(&mut lanes, 60), Err(None));
+    lanes.settled(11); // behind
+    lanes.finish(10, 60);
+    assert_eq!(next(&mut lanes, 60), Ok((12, 1)));
+    lanes.finish(12, 60);
+    let lanes = lanes.lanes;
     assert!(lanes.lanes.is_empty() && lanes.retries.is_empty() && lanes.ready.is_empty());
 }
 
@@ -132,6 +156,6 @@ fn settled_items_are_skipped_wherever_they_stand() {
 fn seeding_out_of_order_still_sends_in_order() {
     let mut lanes = with(&[12, 10, 20, 11]);
     assert_eq!(next(&mut lanes, 0), Ok((10, 1)));
-    lanes.finish(item(10), 1, true, 0, &LIMITS);
+    lanes.finish(10, 0);
     assert_eq!(next(&mut lanes, 0), Ok((11, 1)));
 }

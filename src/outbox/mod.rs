@@ -10,6 +10,7 @@ pub mod job;
 pub mod lanes;
 pub mod names;
 pub mod outcomes;
+pub mod owed;
 pub mod pace;
 pub mod queue;
 pub mod queues;

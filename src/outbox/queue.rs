@@ -5,7 +5,7 @@
 //! (`Settled`), so that nothing owed comes back. One short lock, never held across an await; its depth is
 //! bounded by what the state bounds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use super::attempts::Ring;
 use super::job::{Job, Landing, Offer, Signal, Todo};
 use super::lanes::{Lanes, Limits, Next};
 use super::names::{Name, Names};
+use super::owed::{Due, Owed};
 use super::shelf::Shelf;
 use crate::hub::effect::{Claims, Flow, Item};
 use crate::set::event_type::EventType;
@@ -30,7 +31,7 @@ enum Work {
 struct Inner {
     stream: Option<Arc<Stream>>,
     closed: bool,
-    owed: BTreeMap<Item, Arc<Claims>>,
+    owed: Owed,
     done: BTreeSet<Item>,
     work: Work,
     flow: Flow,
@@ -58,7 +59,7 @@ impl Queue {
         let inner = Inner {
             stream: None,
             closed: false,
-            owed: BTreeMap::new(),
+            owed: Owed::default(),
             done: BTreeSet::new(),
             work: Work::Unknown,
             flow: Flow::Open,
@@ -103,17 +104,10 @@ impl Queue {
         let mut inner = self.inner();
         let same_method = inner.stream.as_ref().is_some_and(|old| old.method == stream.method);
         if !same_method {
-            let goes_first: BTreeSet<Item> = inner.ahead.items().collect();
-            let owed = inner.owed.keys().copied().filter(|item| !goes_first.contains(item));
+            inner.owed.restart();
             inner.work = match stream.method {
-                Method::Push => Work::Push(owed.fold(Lanes::default(), |mut lanes, item| {
-                    lanes.add(item);
-                    lanes
-                })),
-                Method::Poll => Work::Poll(owed.fold(Shelf::default(), |mut shelf, item| {
-                    shelf.add(item);
-                    shelf
-                })),
+                Method::Push => Work::Push(Lanes::default()),
+                Method::Poll => Work::Poll(Shelf::default()),
             };
         }
         inner.mended = inner.stream.is_some();
@@ -139,7 +133,7 @@ impl Queue {
         let mut inner = self.inner();
         inner.closed = true;
         inner.stream = None;
-        inner.owed.clear();
+        inner.owed = Owed::default();
         inner.done.clear();
         inner.work = Work::Unknown;
         inner.ahead = Ahead::default();
@@ -148,20 +142,15 @@ impl Queue {
     }
 
     /// Something is owed. Said twice, it is still one item; said of what is already over, it is none.
-    pub fn owe(&self, item: Item, claims: &Arc<Claims>) {
+    pub fn owe(&self, due: &Arc<Due>) {
         let mut inner = self.inner();
-        if inner.closed || inner.done.contains(&item) || inner.owed.contains_key(&item) {
+        if inner.closed || inner.done.contains(&due.item) {
             return;
         }
-        inner.owed.insert(item, Arc::clone(claims));
-        if claims.uri == EventType::StreamUpdated.uri() {
-            inner.ahead.add(item);
-        } else {
-            match &mut inner.work {
-                Work::Push(lanes) => lanes.add(item),
-                Work::Poll(shelf) => shelf.add(item),
-                Work::Unknown => {}
-            }
+        if due.claims.uri == EventType::StreamUpdated.uri() {
+            inner.ahead.add(due.item, &due.claims);
+        } else if !inner.owed.add(due) {
+            return;
         }
         drop(inner);
         self.wake();
@@ -177,7 +166,8 @@ impl Queue {
 
     /// How many items are owed.
     pub fn depth(&self) -> usize {
-        self.inner().owed.len()
+        let inner = self.inner();
+        inner.owed.len() + inner.ahead.len()
     }
 
     /// The stream as it is configured now.
@@ -200,36 +190,41 @@ impl Queue {
             lanes.release(now_ms);
             ahead.release(now_ms);
         }
-        let job = |item: Item, tries| match owed.get(&item) {
-            Some(claims) => {
-                Todo::Send(Job { item, claims: Arc::clone(claims), tries, stream: Arc::clone(stream) })
-            }
-            // A retry whose item was settled has left with it, so this does not happen; if it did, waiting would be
-            // the harmless answer.
-            None => Todo::Wait(None),
-        };
+        let job = |item, claims, tries| Todo::Send(Job { item, claims, tries, stream: Arc::clone(stream) });
         let due_ms = match (*flow, ahead.next_if(*flow != Flow::Shut, now_ms)) {
             (Flow::Shut, _) | (_, First::Wait) => return Todo::Wait(None),
-            (_, First::Send(item, tries)) => return job(item, tries),
+            (_, First::Send(item, claims, tries)) => return job(item, claims, tries),
             (Flow::Only(_), First::Others(due_ms)) => return Todo::Wait(due_ms),
             (Flow::Open, First::Others(due_ms)) => due_ms,
         };
-        match lanes.next(now_ms, limits, &|item| owed.get(&item).map(|c| c.subject)) {
+        match lanes.next(now_ms, limits, owed) {
             Next::Wait(until) => Todo::Wait(until.into_iter().chain(due_ms).min()),
-            Next::Send(item, tries) => job(item, tries),
+            Next::Send(item, tries) => match owed.begun(item) {
+                Some(claims) => job(item, Arc::clone(claims), tries),
+                // A retry whose item was settled has left the lanes with it, so this does not happen; if it
+                // did, waiting would be the harmless answer.
+                None => Todo::Wait(None),
+            },
         }
     }
 
     /// A post is over. Whether the item was still owed: then its outcome is to be told.
     pub fn land(&self, item: Item, subject: u64, landing: Landing, now_ms: i64, limits: &Limits) -> bool {
         let mut inner = self.inner();
-        let owed = inner.owed.contains_key(&item);
-        if inner.ahead.is_head(item) {
+        if inner.ahead.contains(item) {
             match landing {
-                Landing::Retry { tries, due_ms, floor_ms } => inner.ahead.retry(tries, due_ms, floor_ms),
-                _ => drop(inner.ahead.remove(item)),
+                Landing::Retry { tries, due_ms, floor_ms } => {
+                    inner.ahead.retry(item, tries, due_ms, floor_ms);
+                }
+                Landing::OverWell | Landing::OverFailed => {
+                    inner.ahead.remove(item);
+                    inner.done.insert(item);
+                }
             }
-        } else if let Work::Push(lanes) = &mut inner.work {
+            return true;
+        }
+        let owed = inner.owed.contains(item);
+        if let Work::Push(lanes) = &mut inner.work {
             match landing {
                 Landing::Retry { tries, due_ms, floor_ms } if owed => {
                     lanes.retry(item, subject, tries, (due_ms, floor_ms), now_ms, limits);
@@ -239,7 +234,7 @@ impl Queue {
             }
         }
         if owed && !matches!(landing, Landing::Retry { .. }) {
-            inner.owed.remove(&item);
+            inner.owed.remove(item);
             inner.done.insert(item);
             // The stream may have become one that is polled while this was under way.
             if let Work::Poll(shelf) = &mut inner.work {
@@ -256,19 +251,19 @@ impl Queue {
         else {
             return None;
         };
-        if *flow == Flow::Shut {
-            return Some(Offer { stream: Arc::clone(stream), items: vec![], depth: 0, stuck: vec![] });
+        let (mut offered, mut stuck, mut depth) = (vec![], vec![], 0);
+        if *flow != Flow::Shut {
+            offered.extend(ahead.items().take(max).cloned());
+            depth = ahead.len();
         }
-        let mut items: Vec<Item> = ahead.items().take(max).collect();
-        let mut stuck = vec![];
         if *flow == Flow::Open {
-            let (others, tired) = shelf.offer(max - items.len());
-            items.extend(others);
+            let (items, tired) = shelf.offer(max - offered.len(), owed);
+            let with_claims = |item| Some((item, Arc::clone(owed.begun(item)?)));
+            offered.extend(items.into_iter().filter_map(with_claims));
             stuck = tired;
+            depth += owed.len();
         }
-        let depth = if *flow == Flow::Open { owed.len() } else { items.len() };
-        let items = items.into_iter().filter_map(|item| Some((item, Arc::clone(owed.get(&item)?)))).collect();
-        Some(Offer { stream: Arc::clone(stream), items, depth, stuck })
+        Some(Offer { stream: Arc::clone(stream), items: offered, depth, stuck })
     }
 
     /// A receiver said that it has it, or that it never will: it leaves. Its claims, if it was still owed.
@@ -283,7 +278,7 @@ impl Queue {
     pub fn refused(&self, item: Item) -> Option<u32> {
         let mut inner = self.inner();
         let Inner { owed, work: Work::Poll(shelf), .. } = &mut *inner else { return None };
-        owed.contains_key(&item).then(|| shelf.refused(item))
+        owed.contains(item).then(|| shelf.refused(item))
     }
 
     /// Remembers the names of what is offered.
@@ -306,16 +301,19 @@ impl Queue {
     }
 
     fn owed_items(&self) -> Vec<Item> {
-        self.inner().owed.keys().copied().collect()
+        let inner = self.inner();
+        let mut items = inner.owed.items();
+        items.extend(inner.ahead.items().map(|(item, _)| *item));
+        items
     }
 }
 
 impl Inner {
     fn drop_item(&mut self, item: Item) -> Option<Arc<Claims>> {
-        let claims = self.owed.remove(&item)?;
-        if self.ahead.remove(item) {
+        if let Some(claims) = self.ahead.remove(item) {
             return Some(claims);
         }
+        let claims = self.owed.remove(item)?;
         match &mut self.work {
             Work::Push(lanes) => lanes.settled(item, claims.subject),
             Work::Poll(shelf) => shelf.remove(item),

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
+use super::owed::Due;
 use super::queue::Queue;
-use crate::hub::effect::Effect;
+use crate::hub::effect::{Claims, Effect, Item};
 use crate::stream::{Method, Stream, StreamNo};
 use crate::tenant::TenantId;
 
@@ -41,7 +42,7 @@ impl Outbox {
     pub fn publish(&self, tenant: &TenantId, effects: &[Effect]) {
         for effect in effects {
             match effect {
-                Effect::Owed { stream, item, claims } => self.queue_made(tenant, *stream).owe(*item, claims),
+                Effect::Owed { item, claims, streams } => self.owe(tenant, *item, claims, streams),
                 Effect::Settled { stream, item, .. } => {
                     if let Some(queue) = self.queue(tenant, *stream) {
                         queue.settled(*item);
@@ -94,6 +95,23 @@ impl Outbox {
         }
     }
 
+    /// One reference for all streams that it is owed to.
+    fn owe(&self, tenant: &TenantId, item: Item, claims: &Arc<Claims>, streams: &[StreamNo]) {
+        let due = Arc::new(Due { item, claims: Arc::clone(claims) });
+        let mut new = vec![];
+        {
+            let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+            let known = tenants.get(tenant);
+            for no in streams {
+                match known.and_then(|streams| streams.by_no.get(no)) {
+                    Some(queue) => queue.owe(&due),
+                    None => new.push(*no),
+                }
+            }
+        }
+        new.into_iter().for_each(|no| self.queue_made(tenant, no).owe(&due));
+    }
+
     fn queue_made(&self, tenant: &TenantId, no: StreamNo) -> Arc<Queue> {
         if let Some(queue) = self.queue(tenant, no) {
             return queue;
@@ -143,7 +161,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::effect::{Claims, Item};
     use crate::hub::entry::Fate;
     use crate::jose::alg::Alg;
     use crate::outbox::job::{Landing, Todo};
@@ -181,7 +198,7 @@ mod tests {
             accepted_ms: 1,
             subject: n,
         };
-        Effect::Owed { stream: NO, item: item(n), claims: Arc::new(claims) }
+        Effect::Owed { item: item(n), claims: Arc::new(claims), streams: Arc::from([NO]) }
     }
 
     fn settled(n: u64) -> Effect {

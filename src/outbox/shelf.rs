@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::owed::Owed;
 use crate::hub::effect::Item;
 
 /// Offers before an item steps back.
@@ -17,20 +18,16 @@ struct Offers {
     refused: u32,
 }
 
-/// The items of one poll stream, in the order in which they are offered.
+/// The items of one poll stream, in the order in which they are offered: those that were, and the backlog.
 #[derive(Default)]
 pub struct Shelf {
+    /// Those that were offered.
     order: BTreeSet<(u32, Item)>,
-    /// Only of items that were offered.
+    /// Only of items that were offered or refused.
     offers: HashMap<Item, Offers>,
 }
 
 impl Shelf {
-    /// Something new is owed.
-    pub fn add(&mut self, item: Item) {
-        self.order.insert((0, item));
-    }
-
     /// An item is owed no more.
     pub fn remove(&mut self, item: Item) {
         let made = self.offers.remove(&item).map_or(0, |o| o.made);
@@ -39,8 +36,25 @@ impl Shelf {
 
     /// The next `max` items; each counts as offered. Beside them those that now step back for the first
     /// time: the operator should know.
-    pub fn offer(&mut self, max: usize) -> (Vec<Item>, Vec<Item>) {
-        let taken: Vec<(u32, Item)> = self.order.iter().take(max).copied().collect();
+    pub fn offer(&mut self, max: usize, owed: &mut Owed) -> (Vec<Item>, Vec<Item>) {
+        let mut taken: Vec<(u32, Item)> = vec![];
+        let mut again = self.order.iter().copied().peekable();
+        while taken.len() < max {
+            // What was never offered is in round 0.
+            let fresh = owed.first().map(|item| (0, item));
+            match (again.peek().copied(), fresh) {
+                (Some(next), fresh) if fresh.is_none_or(|fresh| next < fresh) => {
+                    taken.push(next);
+                    again.next();
+                }
+                (_, Some(fresh)) => {
+                    taken.push(fresh);
+                    owed.begin();
+                }
+                _ => break,
+            }
+        }
+        self.order.extend(&taken);
         let mut stuck = Vec::new();
         for (round, item) in &taken {
             let offers = self.offers.entry(*item).or_default();
@@ -68,33 +82,55 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbox::owed::tests::due;
     use crate::tenant::Seq;
 
     fn item(n: u64) -> Item {
         Item { seq: Seq(n), index: 0 }
     }
 
+    fn with(items: &[u64]) -> (Shelf, Owed) {
+        let mut owed = Owed::default();
+        items.iter().for_each(|n| assert!(owed.add(&due(*n, 0))));
+        (Shelf::default(), owed)
+    }
+
+    fn remove(shelf: &mut Shelf, owed: &mut Owed, n: u64) {
+        assert!(owed.remove(item(n)).is_some());
+        shelf.remove(item(n));
+    }
+
     #[test]
     fn oldest_first_until_it_was_offered_too_often() {
-        let mut shelf = Shelf::default();
-        [3, 1, 2].iter().for_each(|n| shelf.add(item(*n)));
+        let (mut shelf, mut owed) = with(&[3, 1, 2]);
         for _ in 1..ROUND {
-            assert_eq!(shelf.offer(2), (vec![item(1), item(2)], vec![]));
+            assert_eq!(shelf.offer(2, &mut owed), (vec![item(1), item(2)], vec![]));
         }
-        assert_eq!(shelf.offer(2), (vec![item(1), item(2)], vec![item(1), item(2)]));
-        assert_eq!(shelf.offer(2).0, [item(3), item(1)], "3 was never seen, so it goes first");
-        shelf.remove(item(1));
-        shelf.remove(item(3));
-        assert_eq!(shelf.offer(9), (vec![item(2)], vec![]));
-        shelf.remove(item(2));
-        assert!(shelf.offer(9).0.is_empty() && shelf.order.is_empty() && shelf.offers.is_empty());
+        assert_eq!(shelf.offer(2, &mut owed), (vec![item(1), item(2)], vec![item(1), item(2)]));
+        assert_eq!(shelf.offer(2, &mut owed).0, [item(3), item(1)], "3 was never seen, so it goes first");
+        remove(&mut shelf, &mut owed, 1);
+        remove(&mut shelf, &mut owed, 3);
+        assert_eq!(shelf.offer(9, &mut owed), (vec![item(2)], vec![]));
+        remove(&mut shelf, &mut owed, 2);
+        assert!(shelf.offer(9, &mut owed).0.is_empty() && shelf.order.is_empty() && shelf.offers.is_empty());
     }
 
     #[test]
     fn refusals_are_counted() {
-        let mut shelf = Shelf::default();
-        shelf.add(item(1));
+        let (mut shelf, mut owed) = with(&[1]);
         assert_eq!((shelf.refused(item(1)), shelf.refused(item(1))), (1, 2));
-        assert_eq!(shelf.offer(1).0, [item(1)]);
+        assert_eq!(shelf.offer(1, &mut owed).0, [item(1)]);
+        remove(&mut shelf, &mut owed, 1);
+        assert!(shelf.order.is_empty() && shelf.offers.is_empty());
+    }
+
+    #[test]
+    fn what_came_between_is_offered_in_its_place() {
+        let (mut shelf, mut owed) = with(&[1, 4]);
+        assert_eq!(shelf.offer(9, &mut owed).0, [item(1), item(4)]);
+        owed.add(&due(5, 0));
+        owed.add(&due(2, 0));
+        assert_eq!(shelf.offer(3, &mut owed).0, [item(1), item(2), item(4)]);
+        assert_eq!(shelf.offer(9, &mut owed).0, [item(1), item(2), item(4), item(5)]);
     }
 }

@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod receiver;
 pub mod status;
 pub mod subject;
+pub mod topics;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +145,10 @@ impl Stream {
         if self.aud.is_empty() || self.aud.iter().any(String::is_empty) {
             return Err(Error::NoAudience);
         }
-        if self.events_requested.is_empty() || self.events_requested.iter().any(String::is_empty) {
+        let may_be_empty = self.events_delivered.is_some();
+        if (self.events_requested.is_empty() && !may_be_empty)
+            || self.events_requested.iter().any(String::is_empty)
+        {
             return Err(Error::NoEvents);
         }
         if self.endpoint_url.is_some() != (self.method == Method::Push) {
@@ -164,8 +168,17 @@ impl Stream {
 
     /// Whether events of this type are wanted.
     pub fn wants(&self, uri: &str) -> bool {
-        let list = self.events_delivered.as_ref().unwrap_or(&self.events_requested);
-        list.iter().any(|e| e == "*" || e == uri)
+        self.wanted().iter().any(|e| e == "*" || e == uri)
+    }
+
+    /// The event types that it wants; `*` is every type.
+    pub fn wanted(&self) -> &[String] {
+        self.events_delivered.as_ref().unwrap_or(&self.events_requested)
+    }
+
+    /// Whether it wants every event type.
+    pub fn wants_all(&self) -> bool {
+        self.wanted().iter().any(|e| e == "*")
     }
 
     /// The audience as it enters derived names: sorted, as a JSON array (DESIGN 5).

@@ -158,7 +158,7 @@ impl Default for Receiver {
             dialect: Dialect::Ssf,
             derived: false,
             removal_grace_s: 0,
-            min_verification_interval_s: 1,
+            min_verification_interval_s: 30,
             inactivity_timeout_s: None,
             inactivity_status: Status::Paused,
             token_lifetime_s: 3600,

@@ -8,6 +8,7 @@ pub mod config;
 pub mod credential;
 #[cfg(feature = "kafka")]
 pub mod cursor;
+mod dress;
 #[cfg(feature = "kafka")]
 pub mod followed;
 pub mod issue;
@@ -21,6 +22,7 @@ pub mod signed;
 pub mod signer;
 #[cfg(feature = "kafka")]
 pub mod speaker;
+pub mod ssf;
 pub mod waiting;
 
 #[cfg(test)]

@@ -284,7 +284,7 @@ pub fn owed(no: u32, n: u64, subject: u64) -> Effect {
         accepted_ms: 1_700_000_000_000,
         subject,
     };
-    Effect::Owed { stream: StreamNo(no), item: item(n), claims: Arc::new(claims) }
+    Effect::Owed { item: item(n), claims: Arc::new(claims), streams: Arc::from([StreamNo(no)]) }
 }
 
 /// Waits, at most five seconds, until `done`.

@@ -10,9 +10,10 @@ use tokio::sync::OnceCell;
 
 use crate::hub::effect::Item;
 use crate::jose::alg::Alg;
+use crate::stream::dialect::Dialect;
 use crate::tenant::TenantId;
 
-/// What makes two SETs the same: cause, audience, algorithm (DESIGN 5).
+/// What makes two SETs the same: cause, audience, algorithm, dialect (DESIGN 5).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     /// Whose.
@@ -23,6 +24,8 @@ pub struct Key {
     pub aud_json: Arc<str>,
     /// Signed with what.
     pub alg: Alg,
+    /// How it deviates from SSF 1.0.
+    pub dialect: Dialect,
 }
 
 /// A place for one compact SET.
@@ -79,7 +82,13 @@ mod tests {
 
     fn key(n: u64) -> Key {
         let item = Item { seq: Seq(n), index: 0 };
-        Key { tenant: TenantId::default_tenant(), item, aud_json: "[]".into(), alg: Alg::ES256 }
+        Key {
+            tenant: TenantId::default_tenant(),
+            item,
+            aud_json: "[]".into(),
+            alg: Alg::ES256,
+            dialect: Dialect::Ssf,
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 
+use super::dress::dress;
 use super::issue::{Issuer, jti};
 use super::signed::{Cache, Key};
 use crate::hub::effect::{Claims, Item};
@@ -16,6 +17,7 @@ use crate::keys::vault::Keys;
 use crate::outbox::names::Name;
 use crate::set::claims_out::{NotJson, Outgoing};
 use crate::stream::Stream;
+use crate::stream::dialect::Dialect;
 use crate::tenant::TenantId;
 
 /// The short media type that SETs carry as `typ` (RFC 8417, 2.3).
@@ -83,7 +85,13 @@ impl Signer {
         let aud_json: Arc<str> = stream.aud_json().into();
         let name = self.issuer.name(tenant, item, &aud_json);
         let jti = jti(&name);
-        let slot = self.cache.slot(Key { tenant: tenant.clone(), item, aud_json, alg: stream.alg });
+        let slot = self.cache.slot(Key {
+            tenant: tenant.clone(),
+            item,
+            aud_json,
+            alg: stream.alg,
+            dialect: stream.dialect,
+        });
         let compact = slot.get_or_try_init(|| self.sign(tenant, &jti, claims, stream)).await?;
         Ok(SignedSet { name, compact: Arc::clone(compact), jti })
     }
@@ -98,7 +106,8 @@ impl Signer {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Stopped)?;
         let (keys, tenant, claims, alg) =
             (Arc::clone(&self.keys), tenant.clone(), Arc::clone(claims), stream.alg);
-        let payload_of = Payload { iss: self.issuer.iss(&tenant), jti: jti.into(), aud: sorted(&stream.aud) };
+        let (iss, aud, dialect) = (self.issuer.iss(&tenant), sorted(&stream.aud), stream.dialect);
+        let payload_of = Payload { iss, jti: jti.into(), aud, dialect };
         let signing = move || -> Result<Arc<str>, Error> {
             // The permit lies in the closure: a caller that gives up does not let one more in.
             let _permit = permit;
@@ -123,10 +132,12 @@ struct Payload {
     iss: String,
     jti: String,
     aud: Vec<String>,
+    dialect: Dialect,
 }
 
 impl Payload {
     fn bytes(&self, claims: &Claims) -> Result<Vec<u8>, NotJson> {
+        let event = dress(self.dialect, &claims.uri, &claims.sub_id, &claims.event);
         Outgoing {
             iss: &self.iss,
             aud: &self.aud,
@@ -136,7 +147,7 @@ impl Payload {
             toe: claims.toe,
             sub_id_json: &claims.sub_id,
             event_uri: &claims.uri,
-            event_json: &claims.event,
+            event_json: &event,
         }
         .to_json()
     }

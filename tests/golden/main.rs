@@ -1,8 +1,9 @@
 //! Golden: a journal of every released format, kept as files; every later build reads, verifies, folds and continues it.
 //!
-//! `v1/` holds segments, one base, signed heads, the audit key that signed them, and the digests that the fold must
-//! give. `GOLDEN_WRITE=1 cargo test --release --locked --test golden` writes it anew: allowed until format v1 is
-//! released, never after. A released folder is never changed; a new format gets a folder of its own.
+//! A folder holds segments, one base, signed heads, the audit key that signed them, and the digests that the fold must
+//! give. `v1/` is of fold version 1, `v2/` of the one that is being made: `GOLDEN_WRITE=1 cargo test --release --locked
+//! --test golden` writes it anew, allowed until it is released, never after. A released folder is never changed; a new
+//! format or fold version gets a folder of its own, and says in `of_v1.json` what the older journal folds to with it.
 //! `keycloak/` holds SETs of a real Keycloak, which the tests of `set` read.
 
 mod kinds;
@@ -26,23 +27,31 @@ use ssf_hub::lineage::alias::Alias;
 use ssf_hub::policy::reason::Reason;
 use ssf_hub::tenant::{Seq, TenantId};
 
-fn v1() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+/// The folder whose fold version is that of this build, and an older one.
+const NEW: &str = "v2";
+const OLD: &str = "v1";
+
+fn folder(version: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
 }
 
 /// Two tests must not meet while one writes the files anew.
-fn written() -> PathBuf {
+fn written(version: &str) -> PathBuf {
     static WRITTEN: std::sync::Once = std::sync::Once::new();
     WRITTEN.call_once(|| {
         if std::env::var_os("GOLDEN_WRITE").is_some() {
+            let new = folder(NEW);
             // What is not there need not go.
-            let _ = ["journal", "bases"].map(|name| std::fs::remove_dir_all(v1().join(name)));
-            let _ = ["heads.jws", "expected.json"].map(|name| std::fs::remove_file(v1().join(name)));
-            std::fs::create_dir_all(v1()).unwrap();
-            write::write(&v1());
+            let _ = ["journal", "bases"].map(|name| std::fs::remove_dir_all(new.join(name)));
+            let _ =
+                ["heads.jws", "expected.json", "of_v1.json"].map(|name| std::fs::remove_file(new.join(name)));
+            std::fs::create_dir_all(&new).unwrap();
+            write::write(&new);
+            let digests = write::digests(&folded(&folder(OLD)));
+            std::fs::write(new.join("of_v1.json"), digests).unwrap();
         }
     });
-    v1()
+    folder(version)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -59,9 +68,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A copy that may be changed.
-fn copied() -> tempfile::TempDir {
+fn copied(version: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    copy(&written(), dir.path());
+    copy(&written(version), dir.path());
     dir
 }
 
@@ -92,12 +101,18 @@ fn from_base(dir: &Path) -> (States, u64) {
     (states, folded)
 }
 
-/// Every tenant has the digest, the last entry and the chain head that were written down.
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Every tenant has the last entry, the chain head and the digest that were written down; the digest by the build
+/// whose fold version is this one's.
 fn as_expected(dir: &Path, states: &States, report: &Report) {
-    let text = std::fs::read_to_string(dir.join("expected.json")).unwrap();
-    let expected: Value = serde_json::from_str(&text).unwrap();
+    let expected = json(&dir.join("expected.json"));
+    let of_old = json(&written(NEW).join("of_v1.json"));
     assert_eq!(expected["journal"], report.journal.to_string());
     let tenants = expected["tenants"].as_object().unwrap();
+    let old = expected["fold_version"] == 1;
     assert_eq!(tenants.len(), states.len());
     for (tenant, seq, head) in &report.tenants {
         let want = &tenants[tenant.as_str()];
@@ -105,8 +120,8 @@ fn as_expected(dir: &Path, states: &States, report: &Report) {
         assert_eq!((want["seq"].as_u64(), state.seq()), (Some(seq.0), *seq), "{tenant}");
         assert_eq!(want["head"], hex(head), "{tenant}: the chain");
         assert_eq!(
-            want["digest"],
-            hex(&state.digest()),
+            if old { &of_old[tenant.as_str()] } else { &want["digest"] },
+            &hex(&state.digest()),
             "{tenant}: the state; a release that folds differently \
                    raises the fold version (DESIGN 8)"
         );
@@ -129,15 +144,32 @@ fn bodies(dir: &Path) -> Vec<(TenantId, Seq, Position, Body)> {
 
 #[test]
 fn the_journal_is_read_verified_and_folded_as_ever() {
-    let dir = copied();
+    for version in [OLD, NEW] {
+        let dir = copied(version);
+        let report = verified(dir.path());
+        assert!(report.segments > 2 && report.entries > 100 && report.erased == 0, "{report:?}");
+        as_expected(dir.path(), &folded(dir.path()), &report);
+    }
+}
+
+#[test]
+fn a_base_of_another_fold_version_is_passed_over() {
+    let dir = copied(OLD);
+    let bases = Folder::read_only(&dir.path().join("bases"));
+    let seal = write::seal(dir.path());
+    let (header, states) = base::read(&bases, &seal, &base::names(&bases).unwrap()[0]).unwrap();
+    assert!(header.fold_version == 1 && header.rows > 50 && states.is_empty());
     let report = verified(dir.path());
-    assert!(report.segments > 2 && report.entries > 100 && report.erased == 0, "{report:?}");
-    as_expected(dir.path(), &folded(dir.path()), &report);
+    let (journal, ..) = write::open(dir.path());
+    let mut reader = reader(dir.path());
+    let loaded = start::load(&bases, &mut reader, &seal, None, journal.id(), journal.end()).unwrap();
+    assert_eq!((loaded.from, loaded.folded), (start::From::Zero, report.entries));
+    as_expected(dir.path(), &loaded.states, &report);
 }
 
 #[test]
 fn the_base_and_its_tail_fold_to_the_same() {
-    let dir = copied();
+    let dir = copied(NEW);
     let (states, tail) = from_base(dir.path());
     let report = verified(dir.path());
     assert!(tail > 50 && tail < report.entries, "{tail}");
@@ -146,31 +178,40 @@ fn the_base_and_its_tail_fold_to_the_same() {
 
 #[test]
 fn every_kind_of_entry_is_in_it() {
-    let dir = copied();
+    let dir = copied(NEW);
     let mut met = BTreeSet::new();
     bodies(dir.path()).iter().for_each(|(.., body)| kinds::of(body, &mut met));
     let reasons = Reason::ALL.iter().map(|reason| format!("reason {}", reason.code()));
     let must = kinds::ALL.iter().chain(&kinds::ENDS).map(ToString::to_string).chain(reasons);
     let missing: Vec<String> = must.filter(|word| !met.contains(word)).collect();
     assert!(missing.is_empty(), "the golden journal lacks: {missing:?}");
-    // What is read is written again byte for byte: no member is lost on the way.
-    let mut reader = reader(dir.path());
-    for entry in reader.batches(Position::OLDEST).unwrap().flat_map(|batch| batch.unwrap().entries) {
-        let Payload::Present(payload) = &entry.payload else { panic!("erased") };
-        let again = Body::parse(entry.kind, entry.version, payload).unwrap().to_vec().unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&again),
-            String::from_utf8_lossy(payload),
-            "{}:{}",
-            entry.tenant,
-            entry.seq
-        );
+}
+
+#[test]
+fn what_is_read_is_written_again_byte_for_byte() {
+    for dir in [copied(OLD), copied(NEW)] {
+        let mut reader = reader(dir.path());
+        for entry in reader.batches(Position::OLDEST).unwrap().flat_map(|batch| batch.unwrap().entries) {
+            let Payload::Present(payload) = &entry.payload else { panic!("erased") };
+            let again = Body::parse(entry.kind, entry.version, payload).unwrap().to_vec().unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&again),
+                String::from_utf8_lossy(payload),
+                "{}:{}",
+                entry.tenant,
+                entry.seq
+            );
+        }
     }
 }
 
 #[test]
 fn it_opens_and_goes_on() {
-    let dir = copied();
+    [OLD, NEW].into_iter().for_each(goes_on);
+}
+
+fn goes_on(version: &str) {
+    let dir = copied(version);
     let before = folded(dir.path());
     let mut spine = write::spine(dir.path());
     let default = steps::tenant("default");
@@ -193,7 +234,7 @@ fn it_opens_and_goes_on() {
 
 #[test]
 fn an_erased_payload_leaves_the_chain_whole() {
-    let dir = copied();
+    let dir = copied(NEW);
     let report = verified(dir.path());
     let all = bodies(dir.path());
     let (tenant, seq, at, _) = all.iter().find(|(.., body)| matches!(body, Body::Set(_))).unwrap().clone();
@@ -219,7 +260,7 @@ fn an_erased_payload_leaves_the_chain_whole() {
 
 #[test]
 fn writing_it_again_gives_the_same_bytes() {
-    let (kept, fresh) = (written(), tempfile::tempdir().unwrap());
+    let (kept, fresh) = (written(NEW), tempfile::tempdir().unwrap());
     copy(&kept.join("keys"), &fresh.path().join("keys"));
     write::write(fresh.path());
     let files = |dir: &Path, part: &str| -> Vec<(String, Vec<u8>)> {
@@ -266,5 +307,5 @@ fn it_is_small() {
         };
         std::fs::read_dir(dir).unwrap().map(|item| size(item.unwrap())).sum()
     }
-    assert!(bytes(&written()) < 200_000);
+    assert!([OLD, NEW].into_iter().all(|version| bytes(&written(version)) < 200_000));
 }

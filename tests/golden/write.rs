@@ -184,3 +184,10 @@ fn expected(states: &States, journal: &Journal) -> String {
     });
     serde_json::to_string_pretty(&all).unwrap() + "\n"
 }
+
+/// The digest of every tenant.
+pub fn digests(states: &States) -> String {
+    let all: serde_json::Map<_, _> =
+        states.iter().map(|(tenant, state)| (tenant.to_string(), hex(&state.digest()).into())).collect();
+    serde_json::to_string_pretty(&all).unwrap() + "\n"
+}

@@ -15,3 +15,4 @@ mod power;
 mod real;
 mod receiver_table;
 mod tenants;
+mod transmitter;

@@ -57,12 +57,14 @@ impl Sink for SimSink {
 impl Told {
     fn one(&mut self, tenant: &TenantId, effect: Effect) {
         match effect {
-            Effect::Owed { stream, item, claims } => {
-                if !self.streams.contains_key(&(tenant.clone(), stream)) {
-                    self.wrong =
-                        Some(format!("{tenant}: {item:?} is owed to {stream:?}, which is no stream"));
+            Effect::Owed { item, claims, streams } => {
+                for stream in streams.iter().copied() {
+                    if !self.streams.contains_key(&(tenant.clone(), stream)) {
+                        self.wrong =
+                            Some(format!("{tenant}: {item:?} is owed to {stream:?}, which is no stream"));
+                    }
+                    self.owed.insert((tenant.clone(), stream, item), claims.clone());
                 }
-                self.owed.insert((tenant.clone(), stream, item), claims);
             }
             Effect::Settled { stream, item, .. } => {
                 if self.owed.remove(&(tenant.clone(), stream, item)).is_none() {

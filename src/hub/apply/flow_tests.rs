@@ -84,10 +84,10 @@ impl Bench {
             names: vec![],
         }));
         let to = |effect: &Effect| match effect {
-            Effect::Owed { stream, .. } => Some(self.state.streams()[stream].stream_id.clone()),
-            _ => None,
+            Effect::Owed { streams, .. } => streams.to_vec(),
+            _ => vec![],
         };
-        fx.iter().filter_map(to).collect()
+        fx.iter().flat_map(to).map(|no| self.state.streams()[&no].stream_id.clone()).collect()
     }
 
     fn owed(&self, id: &str) -> Vec<(String, String)> {

@@ -4,6 +4,8 @@ use super::{Fatal, Spine};
 use crate::hub::command::{Answer, Refused};
 use crate::hub::entry::Body;
 use crate::hub::object::{Object, ObjectKind};
+use crate::hub::state::State;
+use crate::stream::Stream;
 use crate::tenant::{EntryId, TenantId};
 
 impl Spine {
@@ -14,7 +16,7 @@ impl Spine {
         by: String,
         answer: Answer<EntryId>,
     ) -> Result<(), Fatal> {
-        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object)) {
+        if let Err(refused) = self.intake_of(&tenant).and_then(|()| self.fits(&tenant, &object, &by)) {
             return self.refuse(answer, refused);
         }
         let id = self.stage(&tenant, Body::Put { object, by })?;
@@ -23,7 +25,7 @@ impl Spine {
     }
 
     /// Whether an object holds by itself and among those that exist.
-    fn fits(&self, tenant: &TenantId, object: &Object) -> Result<(), Refused> {
+    fn fits(&self, tenant: &TenantId, object: &Object, by: &str) -> Result<(), Refused> {
         object.check()?;
         if object.kind().in_hub() != tenant.is_hub() {
             return Err(Refused::Unfit(format!("{} do not live in this tenant", object.kind().collection())));
@@ -34,6 +36,12 @@ impl Spine {
             Object::Stream(s) if state.object(ObjectKind::Client, &s.client).is_none() => {
                 Err(Refused::Unfit("the stream's client does not exist".into()))
             }
+            // One name stands for one content: it is made of the audience and not of the dialect (DESIGN 5).
+            Object::Stream(s) if speaks_otherwise(state, s) => {
+                Err(Refused::Unfit("another stream of this audience has another dialect".into()))
+            }
+            // An operator may give a receiver more than it may take.
+            Object::Stream(s) if by.starts_with("client:") => self.has_room_for(state, s),
             Object::TokenIssuer(new) => {
                 let other = state.objects().any(
                     |o| matches!(&o.object, Object::TokenIssuer(i) if i.iss == new.iss && i.id != new.id),
@@ -52,6 +60,18 @@ impl Spine {
             }
             _ => Ok(()),
         }
+    }
+
+    fn has_room_for(&self, state: &State, stream: &Stream) -> Result<(), Refused> {
+        if state.object(ObjectKind::Stream, &stream.stream_id).is_some() {
+            return Ok(());
+        }
+        let max = match state.object(ObjectKind::Client, &stream.client).map(|stored| &stored.object) {
+            Some(Object::Client(client)) => client.receiver.as_ref().map_or(0, |r| r.streams_max),
+            _ => 0,
+        };
+        let own = state.streams().values().filter(|s| s.client == stream.client && !s.relay).count();
+        if own < usize::try_from(max).unwrap_or(usize::MAX) { Ok(()) } else { Err(Refused::StreamsMax) }
     }
 
     pub(super) fn remove(
@@ -86,4 +106,10 @@ impl Spine {
             _ => Ok(()),
         }
     }
+}
+
+fn speaks_otherwise(state: &State, stream: &Stream) -> bool {
+    let aud = stream.aud_json();
+    let mut others = state.streams().values().filter(|s| s.stream_id != stream.stream_id);
+    others.any(|other| other.dialect != stream.dialect && other.aud_json() == aud)
 }

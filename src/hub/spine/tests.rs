@@ -189,9 +189,11 @@ impl Desk {
     /// Subjects of derived events that name a run, since the last call.
     fn derived(&self) -> Vec<String> {
         let effects = std::mem::take(&mut *self.out.0.lock().unwrap());
-        let owed = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Owed { item, claims, .. } if item.index > 0 => Some(claims.sub_id.to_string()),
-            _ => None,
+        let owed = effects.into_iter().flat_map(|effect| match effect {
+            Effect::Owed { item, claims, streams } if item.index > 0 => {
+                vec![claims.sub_id.clone(); streams.len()]
+            }
+            _ => vec![],
         });
         owed.collect()
     }

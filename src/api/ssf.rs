@@ -1,0 +1,324 @@
+//! The SSF management API: discovery, stream configurations, their status (SSF 1.0, 7 and 8.1.1, 8.1.2).
+//!
+//! Every handler first asks whose token it is; then it reads the body; then it looks for the stream. Somebody else's
+//! stream is looked for and missed like one that does not exist. Subjects and verification are in `ssf_stream`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri, header};
+use serde_json::{Map, Value};
+
+use super::access::one_way;
+use super::problem::Problem;
+use super::secret::Secret;
+use super::{Api, public_tenant, ssf_stream, unread};
+use crate::auth::access::Access;
+use crate::clock::{Chance as _, OsChance};
+use crate::hub::base::hex;
+use crate::hub::command::{StreamAct, StreamChange};
+use crate::hub::object::{Object, ObjectKind};
+use crate::jose::exact;
+use crate::stream::receiver::Scope;
+use crate::stream::status::Status;
+use crate::stream::{Stream, StreamNo};
+use crate::tenant::TenantId;
+use crate::transmitter::ssf::plan::{self, Act, Planned};
+use crate::transmitter::ssf::wish::{Header, Wish};
+use crate::transmitter::ssf::{Doors, activity::Activity, interval::Intervals, metadata, shown};
+
+/// Longest `reason` of a status, in bytes.
+const REASON_MAX: usize = 1_000;
+
+/// What the management API knows beside everything else.
+pub struct Ssf {
+    /// `public_url`.
+    pub public_url: String,
+    /// How often streams are verified.
+    pub intervals: Intervals,
+    /// When receivers were heard of.
+    pub activity: Arc<Activity>,
+    /// How long a receiver has to hear that an operator stops its stream (ms).
+    pub announce_ms: i64,
+}
+
+/// The routes.
+pub fn routes() -> Router<Arc<Api>> {
+    let streams = get(read).post(create).patch(change).put(change).delete(remove);
+    let under_a_token = Router::new()
+        .route("/t/{tenant}/ssf/streams", streams)
+        .route("/t/{tenant}/ssf/status", get(status).post(set_status))
+        .route("/t/{tenant}/ssf/verify", post(ssf_stream::verify))
+        .route("/t/{tenant}/ssf/subjects/add", post(ssf_stream::add))
+        .route("/t/{tenant}/ssf/subjects/remove", post(ssf_stream::remove))
+        .route_layer(from_fn(one_way));
+    Router::new().route("/.well-known/ssf-configuration/{*path}", get(discover)).merge(under_a_token)
+}
+
+/// A request whose sender is known.
+pub(super) struct Asked {
+    pub tenant: TenantId,
+    pub access: Access,
+    pub doors: Doors,
+}
+
+impl Api {
+    /// Who asks: before anything else is looked at.
+    pub(super) async fn asked(
+        &self,
+        tenant: &str,
+        headers: &HeaderMap,
+        needed: Scope,
+    ) -> Result<Asked, Problem> {
+        let tenant = public_tenant(tenant)?;
+        let access = self.access(&tenant, headers, needed).await?;
+        let doors = Doors::new(&self.ssf.public_url, &tenant);
+        Ok(Asked { tenant, access, doors })
+    }
+
+    /// The body of a request: a JSON object, whatever its type is called as long as that is nothing else (AMB-38).
+    pub(super) async fn members(&self, request: Request) -> Result<Map<String, Value>, Problem> {
+        let (parts, body) = request.into_parts();
+        let is_json = |value: &HeaderValue| {
+            let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/json")
+        };
+        if parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| !is_json(value)) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be application/json",
+            ));
+        }
+        let body = unread::read(body, self.sizes.admin, self.sizes.timeout).await?;
+        match exact::object(&body) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
+            Err(error) => Err(Problem::bad_request(error.to_string())),
+        }
+    }
+
+    /// A stream of who asks; a sign of life of its receiver. A relay is no SSF stream.
+    pub(super) fn stream(&self, asked: &Asked, stream_id: &str) -> Result<(StreamNo, Arc<Stream>), Problem> {
+        let view = self.views.of(&asked.tenant).ok_or_else(Problem::not_found)?;
+        let found = view.stream_of(&asked.access.client.id, stream_id).filter(|(_, stream)| !stream.relay);
+        let (no, stream) = found.ok_or_else(Problem::not_found)?;
+        self.ssf.activity.touch(&asked.tenant, *no, self.clock.boot_ms());
+        Ok((*no, stream.clone()))
+    }
+}
+
+impl Asked {
+    /// By whom, as it stands in the journal.
+    pub fn by(&self) -> String {
+        format!("client:{}", self.access.client.id)
+    }
+}
+
+/// A parameter of the query.
+pub(super) fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// An answer that nobody keeps (SSF-TX-READ-07).
+pub(super) fn answer(status: StatusCode, body: Option<&Value>) -> Response {
+    let mut response = Response::new(body.map_or_else(axum::body::Body::empty, |b| b.to_string().into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if body.is_some() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+async fn discover(State(api): State<Arc<Api>>, Path(path): Path<String>) -> Result<Response, Problem> {
+    let (_, name) = path.rsplit_once('/').ok_or_else(Problem::not_found)?;
+    let tenant = public_tenant(name)?;
+    let doors = Doors::new(&api.ssf.public_url, &tenant);
+    // The whole path of the issuer stands behind the well-known part, whatever proxy there is.
+    if !doors.well_known().ends_with(&format!("/.well-known/ssf-configuration/{path}")) {
+        return Err(Problem::not_found());
+    }
+    let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
+    let document = metadata::document(&doors, view.receivers.rights());
+    let mut response = answer(StatusCode::OK, Some(&document));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    Ok(response)
+}
+
+async fn read(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = api.asked(&tenant, request.headers(), Scope::Read).await?;
+    let rights = &asked.access.receiver;
+    if let Some(stream_id) = parameter(request.uri(), "stream_id") {
+        let (_, stream) = api.stream(&asked, &stream_id)?;
+        return Ok(answer(StatusCode::OK, Some(&shown::configuration(&asked.doors, rights, &stream))));
+    }
+    let view = api.views.of(&asked.tenant).ok_or_else(Problem::not_found)?;
+    let own = view.streams_of(&asked.access.client.id).filter(|stream| !stream.relay);
+    let all: Vec<Value> = own.map(|stream| shown::configuration(&asked.doors, rights, stream)).collect();
+    Ok(answer(StatusCode::OK, Some(&all.into())))
+}
+
+async fn create(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let wish = wish(api.members(request).await?)?;
+    let mut id = [0; 16];
+    OsChance.fill(&mut id);
+    let planned = plan::create(&asked.access.receiver, &asked.access.client.id, hex(&id), wish)?;
+    let _editing = api.editing.lock().await;
+    let stream = keep(&api, &asked, planned).await?;
+    tracing::info!(tenant = %asked.tenant, client = asked.access.client.id, stream_id = stream.stream_id, "a receiver made a stream");
+    let shown = shown::configuration(&asked.doors, &asked.access.receiver, &stream);
+    Ok(answer(StatusCode::CREATED, Some(&shown)))
+}
+
+/// `PATCH` and `PUT`.
+async fn change(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let act = if request.method() == HttpMethod::PUT { Act::Replace } else { Act::Update };
+    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let wish = wish(api.members(request).await?)?;
+    let stream_id = wish.stream_id.clone().ok_or_else(|| Problem::bad_request("stream_id is required"))?;
+    let _editing = api.editing.lock().await;
+    let (_, before) = api.stream(&asked, &stream_id)?;
+    let rights = &asked.access.receiver;
+    let planned = plan::change(act, &asked.doors, rights, &before, wish)?;
+    let stream = if planned.stream == *before && planned.header == Header::Unsaid {
+        planned.stream
+    } else {
+        may_change(&api, &asked, &stream_id).await?;
+        keep(&api, &asked, planned).await?
+    };
+    Ok(answer(StatusCode::OK, Some(&shown::configuration(&asked.doors, rights, &stream))))
+}
+
+async fn remove(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let stream_id = required(request.uri())?;
+    let _editing = api.editing.lock().await;
+    api.stream(&asked, &stream_id)?;
+    may_change(&api, &asked, &stream_id).await?;
+    let (tenant, kind) = (&asked.tenant, ObjectKind::Stream);
+    let secret = Secret::gone(&api, tenant, kind, &stream_id).await?;
+    secret.keep_with(&api, tenant, api.hub.remove(tenant, kind, &stream_id, &asked.by())).await?;
+    tracing::info!(%tenant, client = asked.access.client.id, stream_id, "a receiver took its stream away");
+    Ok(answer(StatusCode::NO_CONTENT, None))
+}
+
+fn wish(members: Map<String, Value>) -> Result<Wish, Problem> {
+    Wish::of(members).map_err(|bad| Problem::bad_request(bad.to_string()))
+}
+
+/// `stream_id` of the query, where it must be (AMB-14).
+fn required(uri: &Uri) -> Result<String, Problem> {
+    parameter(uri, "stream_id").ok_or_else(|| Problem::bad_request("the parameter stream_id is required"))
+}
+
+impl From<plan::Refused> for Problem {
+    fn from(refused: plan::Refused) -> Self {
+        match refused {
+            plan::Refused::Bad(detail) => Self::bad_request(detail),
+            plan::Refused::Forbidden(detail) => Self::new(StatusCode::FORBIDDEN, detail),
+        }
+    }
+}
+
+/// What a file says stays as the file says it.
+async fn may_change(api: &Api, asked: &Asked, stream_id: &str) -> Result<(), Problem> {
+    let (tenant, id) = (asked.tenant.clone(), stream_id.to_string());
+    let by =
+        api.hub.look(move |spine| Some(spine.state(&tenant)?.object(ObjectKind::Stream, &id)?.by.clone()));
+    match by.await?.as_deref() {
+        Some("file") => {
+            let detail = "this stream is made by the hub's configuration file";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Journals a stream as planned, with its credential in `keys/`.
+async fn keep(api: &Api, asked: &Asked, planned: Planned) -> Result<Stream, Problem> {
+    let Planned { mut stream, header } = planned;
+    if let Some(url) = &stream.endpoint_url {
+        // A URL that the hub will call passes the guard now, not only when it is called.
+        api.egress.check_url(url).map_err(|refused| {
+            Problem::bad_request(format!("delivery.endpoint_url is refused: {refused}"))
+        })?;
+    }
+    let mut given = Map::new();
+    if let Some(url) = &stream.endpoint_url {
+        given.insert("endpoint_url".into(), url.as_str().into());
+    }
+    match header {
+        Header::Unsaid => {}
+        Header::Removed => drop(given.insert("authorization_header".into(), Value::Null)),
+        Header::Set(value) => drop(given.insert("authorization_header".into(), value.into())),
+    }
+    let secret = Secret::of(api, &asked.tenant, ObjectKind::Stream, &stream.stream_id, &mut given).await?;
+    let named = given.remove("authorization_secret");
+    stream.authorization_secret = named.and_then(|name| name.as_str().map(String::from));
+    let by = asked.by();
+    let command = api.hub.put(&asked.tenant, Object::Stream(stream.clone()), &by);
+    secret.keep_with(api, &asked.tenant, command).await?;
+    Ok(stream)
+}
+
+async fn status(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = api.asked(&tenant, request.headers(), Scope::Read).await?;
+    let stream_id = required(request.uri())?;
+    let (no, _) = api.stream(&asked, &stream_id)?;
+    let tenant = asked.tenant.clone();
+    let life = api.hub.look(move |spine| spine.state(&tenant).map(|state| state.life(no)));
+    let life = life.await?.ok_or_else(Problem::not_found)?;
+    Ok(answer(StatusCode::OK, Some(&shown::status(&stream_id, life.status, life.reason.as_deref()))))
+}
+
+async fn set_status(
+    State(api): State<Arc<Api>>,
+    Path(tenant): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let members = api.members(request).await?;
+    let stream_id = ssf_stream::stream_id(&members)?;
+    let wanted = members.get("status").and_then(Value::as_str).and_then(Status::from_name);
+    let status = wanted.ok_or_else(|| Problem::bad_request("status must be enabled, paused or disabled"))?;
+    let reason = match members.get("reason") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(reason)) if reason.len() <= REASON_MAX => Some(reason.clone()),
+        Some(_) => return Err(Problem::bad_request("reason must be a string of at most 1000 bytes")),
+    };
+    api.stream(&asked, &stream_id)?;
+    let shown = shown::status(&stream_id, status, reason.as_deref());
+    let what = StreamChange::Status { status, reason, announce_ms: None };
+    let act = StreamAct { stream_id: stream_id.clone(), by: asked.by(), what };
+    api.hub.stream(&asked.tenant, act).await?;
+    tracing::info!(tenant = %asked.tenant, stream_id, status = status.as_str(), "a receiver set the status of its stream");
+    Ok(answer(StatusCode::OK, Some(&shown)))
+}

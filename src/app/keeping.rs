@@ -1,0 +1,147 @@
+//! What the hub does about streams by itself: those of silent receivers stop, the others may be kept alive.
+//!
+//! In the flow: beside the sequencer, which it asks like everybody else; what it does is an entry with `hub` as its
+//! author, a log line, and on the stream a stream-updated event (SSF 1.0, 8.1.5).
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use cron::Schedule;
+use tokio::sync::watch;
+
+use super::tasks::Tasks;
+use crate::clock::SharedClock;
+use crate::hub::command::{StreamAct, StreamChange};
+use crate::hub::object::{Object, ObjectKind};
+use crate::hub::sequencer::Hub;
+use crate::hub::spine::Spine;
+use crate::hub::view::Views;
+use crate::stream::status::Status;
+use crate::stream::{Stream, StreamNo};
+use crate::tenant::TenantId;
+use crate::transmitter::ssf::activity::Activity;
+
+/// By whom, in the journal.
+const BY: &str = "hub";
+/// How often silent receivers are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A schedule is looked at again at least so often: clocks jump.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// What this needs.
+#[derive(Clone)]
+pub struct Keeper {
+    /// The sequencer.
+    pub hub: Hub,
+    /// Objects.
+    pub views: Arc<Views>,
+    /// When receivers were heard of.
+    pub activity: Arc<Activity>,
+    /// Time.
+    pub clock: SharedClock,
+    /// How long a receiver has to hear that its stream stops (ms).
+    pub announce_ms: i64,
+}
+
+/// Begins to look after streams, until `stop`.
+pub fn start(keeper: Keeper, tasks: &Tasks, keep_alive_cron: &str, stop: &watch::Receiver<bool>) {
+    tasks.spawn("inactive streams", inactive(keeper.clone(), stop.clone()));
+    if !keep_alive_cron.is_empty() {
+        tasks.spawn("keep-alive", alive(keeper, keep_alive_cron.to_string(), stop.clone()));
+    }
+}
+
+/// A stream that may time out.
+struct Watched {
+    key: (TenantId, StreamNo),
+    stream_id: String,
+    timeout_s: u32,
+    status: Status,
+}
+
+/// Stops the streams of silent receivers, until `stop`.
+async fn inactive(keeper: Keeper, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if !keeper.views.any(|rights| rights.inactivity_timeout_s.is_some()) {
+            continue;
+        }
+        let Ok(watched) = keeper.hub.look(watched).await else { return };
+        let streams: Vec<_> = watched.iter().map(|w| (w.key.clone(), w.timeout_s)).collect();
+        let silent = keeper.activity.silent(&streams, keeper.clock.boot_ms());
+        for one in watched.into_iter().filter(|w| silent.contains(&w.key)) {
+            let reason = Some("no sign of life within inactivity_timeout".to_string());
+            let what =
+                StreamChange::Status { status: one.status, reason, announce_ms: Some(keeper.announce_ms) };
+            let (tenant, stream_id, status) = (one.key.0, one.stream_id, one.status.as_str());
+            tracing::warn!(%tenant, stream_id, status, "an inactive stream stops");
+            let act = StreamAct { stream_id: stream_id.clone(), by: BY.into(), what };
+            if let Err(error) = keeper.hub.stream(&tenant, act).await {
+                tracing::error!(%tenant, stream_id, %error, "an inactive stream could not be stopped");
+            }
+        }
+    }
+}
+
+/// The streams that flow and whose receiver has a timeout.
+fn watched(spine: &Spine) -> Vec<Watched> {
+    let mut watched = vec![];
+    for (tenant, state) in spine.states() {
+        for (no, stream) in state.streams().iter().filter(|(_, stream)| !stream.relay) {
+            let client = state.object(ObjectKind::Client, &stream.client).map(|stored| &stored.object);
+            let Some(Object::Client(client)) = client else { continue };
+            let Some(rights) = &client.receiver else { continue };
+            let Some(timeout_s) = rights.inactivity_timeout_s else { continue };
+            let life = state.life(*no);
+            if life.status == Status::Enabled && life.ending.is_none() {
+                let (key, stream_id) = ((tenant.clone(), *no), stream.stream_id.clone());
+                watched.push(Watched { key, stream_id, timeout_s, status: rights.inactivity_status });
+            }
+        }
+    }
+    watched
+}
+
+/// Verifies every stream that flows whenever the schedule says so, until `stop`.
+async fn alive(keeper: Keeper, cron: String, mut stop: watch::Receiver<bool>) {
+    // The configuration was checked; one that is no schedule never gets here.
+    let Ok(schedule) = Schedule::from_str(&cron) else { return };
+    let now = || DateTime::from_timestamp_millis(keeper.clock.wall_ms()).unwrap_or_default();
+    let mut after = now();
+    loop {
+        let Some(next) = schedule.after(&after).next() else { return };
+        let left = (next - now()).to_std().unwrap_or(Duration::ZERO);
+        tokio::select! {
+            () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if now() < next {
+            continue;
+        }
+        after = now();
+        let Ok(streams) = keeper.hub.look(flowing).await else { return };
+        tracing::info!(streams = streams.len(), "streams are verified by the schedule");
+        for (tenant, stream_id) in streams {
+            let what = StreamChange::Verify { state: None };
+            let act = StreamAct { stream_id, by: BY.into(), what };
+            if let Err(error) = keeper.hub.stream(&tenant, act).await {
+                tracing::warn!(%tenant, %error, "a stream could not be verified");
+            }
+        }
+    }
+}
+
+/// The streams of receivers that flow. What an operator made for a client that knows no SSF is left alone.
+fn flowing(spine: &Spine) -> Vec<(TenantId, String)> {
+    let made = |stream: &Stream| stream.events_delivered.is_some();
+    let of = |(tenant, state): (&TenantId, &crate::hub::state::State)| {
+        let open =
+            state.streams().iter().filter(|(no, s)| made(s) && state.life(**no).status == Status::Enabled);
+        open.map(|(_, s)| (tenant.clone(), s.stream_id.clone())).collect::<Vec<_>>()
+    };
+    spine.states().iter().flat_map(of).collect()
+}
