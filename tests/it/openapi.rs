@@ -15,16 +15,14 @@ use super::peers::Idp;
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Described, and not served yet. Empty before a release; what is served must not stand here.
-pub const TO_COME: [&str; 9] = [
-    "/.well-known/ssf-configuration/t/{tenant}",
+pub const TO_COME: [&str; 7] = [
     "/.well-known/oauth-authorization-server/t/{tenant}",
     "/.well-known/oauth-protected-resource/t/{tenant}",
     "/t/{tenant}/oauth/token",
-    "/t/{tenant}/ssf/streams",
-    "/t/{tenant}/ssf/status",
-    "/t/{tenant}/ssf/verify",
-    "/t/{tenant}/ssf/subjects/add",
-    "/t/{tenant}/ssf/subjects/remove",
+    "/t/{tenant}/oauth/revoke",
+    "/admin/v1/t/{tenant}/clients/{id}/secrets",
+    "/admin/v1/t/{tenant}/clients/{id}/tokens",
+    "/admin/v1/t/{tenant}/clients/{id}/tokens/{token}",
 ];
 
 /// The paths of all routes, as the sources name them.
@@ -54,7 +52,11 @@ fn routes() -> BTreeSet<String> {
 
 /// How many segments a route names outright, if it serves `path`.
 fn serves(route: &str, path: &str) -> Option<usize> {
-    let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+    let (mut route, mut path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+    if route.last().is_some_and(|last| last.starts_with("{*")) && path.len() >= route.len() {
+        path.truncate(route.len() - 1); // it takes all that follows
+        route.pop();
+    }
     let fits = |(r, p): (&&str, &&str)| r == p || r.starts_with('{');
     (route.len() == path.len() && route.iter().zip(&path).all(fits))
         .then(|| route.iter().filter(|segment| !segment.starts_with('{')).count())
