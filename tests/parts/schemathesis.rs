@@ -27,7 +27,8 @@ pub async fn run(run: &Run<'_>, seconds: u64) -> String {
     let folder = tempfile::tempdir().expect("a folder of its own");
     let config = folder.path().join("schemathesis.toml");
     let hooks = install::folder().join("schemathesis/hooks.py");
-    std::fs::write(&config, format!("hooks = {hooks:?}\n{}", run.config)).expect("its configuration");
+    let text = format!("hooks = {hooks:?}\n[checks]\n{REFUSED}\n{}", run.config);
+    std::fs::write(&config, text).expect("its configuration");
     let document = format!("{}/openapi.json", run.url);
     let examples = run.examples.to_string();
     let texts = [
@@ -67,3 +68,7 @@ pub async fn run(run: &Run<'_>, seconds: u64) -> String {
     assert!(status.success(), "{status}\n{said}");
     said
 }
+
+/// What counts as refused: 408 and 413 do too.
+const REFUSED: &str =
+    "negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429]";

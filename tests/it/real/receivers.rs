@@ -55,10 +55,11 @@ async fn whole(hub: &Hub, idp: &Idp, shape: Shape, mode: &'static str) -> Value 
     saw
 }
 
-/// It verified first, then received what somebody signalled; all signed with RS256, each under a name of its own.
+/// It verified once, and received what somebody signalled, from whichever of them; all signed with RS256, each under a name
+/// of its own.
 fn judge(saw: &Value) {
     let sets = saw["seen"].as_array().unwrap();
-    assert_eq!(sets[0]["event"], VERIFICATION, "{saw}");
+    assert_eq!(sets.iter().filter(|set| set["event"] == VERIFICATION).count(), 1, "{saw}");
     let revoked: Vec<&Value> = sets.iter().filter(|set| set["event"] == SESSION_REVOKED).collect();
     assert!(!revoked.is_empty(), "{saw}");
     for set in &revoked {
@@ -75,7 +76,7 @@ fn judge(saw: &Value) {
             assert_eq!(remarks, ["verify answered 204", "remove subject answered 204"], "{saw}");
         }
         "go-ssf-poll" => {
-            assert!(remarks[0].starts_with("refused ") && revoked.len() == 2, "{saw}");
+            assert!(remarks[0].starts_with("refused ") && revoked.len() >= 2, "{saw}");
             assert_eq!(remarks[1..], ["a status without stream_id is 400"; 2], "{saw}");
         }
         "go-ssf-push" => assert_eq!(remarks, ["a status without stream_id is 400"; 2], "{saw}"),

@@ -3,12 +3,11 @@
 
 use serde_json::json;
 use ssf_hub::jose::alg::Alg;
-use ssf_hub::keys::hash_secret;
 
 use super::super::hub::{Hub, Setup};
 use super::super::openapi::TO_COME;
 use super::super::parts::schemathesis::{Run, run};
-use super::super::peers::{Idp, now_s};
+use super::super::peers::Idp;
 
 /// A poll waits a moment only, and nobody is slow.
 const QUICK: &str = "[limits]\npoll_timeout_ms = 50\n";
@@ -26,15 +25,12 @@ async fn furnished() -> (Hub, &'static str) {
     let hub = Hub::start_as(Setup::with(QUICK)).await;
     let idp = Idp::new("https://idp.example", Alg::ES256);
     hub.put("default", "upstreams", "keycloak", idp.upstream("hub")).await;
-    let token = "saas-bearer-0123456789";
-    let receiver =
-        json!({ "tokens": [{ "id": "long", "sha256": hash_secret(token), "expires_at": now_s() + 600 }] });
-    hub.put("default", "clients", "saas", json!({ "facts": true, "new_bearer": true, "receiver": receiver }))
-        .await;
+    let bearer = "saas-bearer-0123456789";
+    hub.put("default", "clients", "saas", json!({ "facts": true, "bearer": bearer, "receiver": {} })).await;
     let stream = json!({ "client": "saas", "method": "poll", "aud": ["saas"], "events_requested": ["*"] });
     hub.put("default", "streams", "polled", stream).await;
     hub.put("default", "points", "gw", json!({ "bearer": POINT, "aud": ["api"] })).await;
-    (hub, token)
+    (hub, bearer)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,10 @@ def need(what, holds):
         raise SystemExit(f"python: {what}")
 
 
+def listed(aud):
+    return aud if isinstance(aud, list) else [aud]
+
+
 def http_json(method, url, body=None, headers=None, form=None):
     """Status, headers and JSON (or None) of one exchange."""
     headers = {"Accept": "application/json", **(headers or {})}
@@ -67,7 +71,7 @@ class Receiver:
         header, claims = found.headers(), json.loads(found.payload)
         need(f"typ: {header}", header["typ"] == "secevent+jwt" and header["kid"])
         need(f"iss: {claims}", claims["iss"] == self.asked.issuer)
-        need(f"aud: {claims}", claims["aud"] in (self.config["aud"], [self.config["aud"]]) or set(claims["aud"]) <= set(self.config["aud"]))
+        need(f"aud: {claims}", listed(claims["aud"]) == listed(self.config["aud"]))
         need(f"sub or exp: {claims}", "sub" not in claims and "exp" not in claims)
         need(f"events: {claims}", len(claims["events"]) == 1)
         (uri, event), = claims["events"].items()
