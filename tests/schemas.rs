@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 use ssf_hub::lineage::alias::Alias;
 use ssf_hub::lineage::fact::Fact;
 
+#[path = "schemas/events.rs"]
+mod events;
+#[path = "schemas/openapi.rs"]
+mod openapi;
+
 const ALIAS: &str = include_str!("../schemas/alias.schema.json");
 const FACTS: [(&str, &str); 5] = [
     ("agent", include_str!("../schemas/agent.fact.schema.json")),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{acting, reading};
 use super::problem::Problem;
-use super::{Api, credentials, deliveries, emit, keys, objects, unread};
+use super::{Api, credentials, deliveries, emit, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -36,6 +37,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi::admin))
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/base", post(base))
         .route("/admin/v1/backup", post(backup))
@@ -163,10 +165,11 @@ struct Last {
 
 async fn operations(
     State(api): State<Arc<Api>>,
-    Query(query): Query<Last>,
+    query: Result<Query<Last>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     reading(&api, &headers)?;
+    let Query(query) = query.map_err(|bad| Problem::bad_request(bad.body_text()))?;
     let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
     Ok(Json(json!(events)))
 }

@@ -12,6 +12,7 @@
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
 //! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`deliveries`]: what operators
 //!   call; [`operator`]: who may
+//! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
@@ -24,6 +25,7 @@ pub mod facts;
 pub mod keys;
 pub mod oauth;
 pub mod objects;
+pub mod openapi;
 pub mod operator;
 pub mod problem;
 pub mod public;

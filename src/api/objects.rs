@@ -243,6 +243,10 @@ async fn bearer_of(
         Some(Value::Bool(false)) | None => None,
         Some(_) => return Err(Problem::bad_request("new_bearer must be true or false")),
     };
+    let said = [made.is_some(), bearer.is_some(), given.contains_key("bearer_sha256")];
+    if said.into_iter().filter(|said| *said).count() > 1 {
+        return Err(Problem::bad_request("give one of bearer, new_bearer and bearer_sha256"));
+    }
     if let Some(bearer) = made.as_ref().or(bearer.as_ref()) {
         given.insert("bearer_sha256".into(), crate::keys::hash_secret(bearer).into());
     } else if !given.contains_key("bearer_sha256")

@@ -11,7 +11,7 @@ use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
-use super::{Api, access, facts, keys, oauth, public_tenant, ssf, unread, well_known};
+use super::{Api, access, facts, keys, oauth, openapi, public_tenant, ssf, unread, well_known};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -19,6 +19,7 @@ use crate::transmitter::request::PollRequest;
 /// The routes.
 pub fn routes(api: Arc<Api>) -> Router {
     Router::new()
+        .route("/openapi.json", get(openapi::public))
         .route("/t/{tenant}/in/{upstream}", post(push))
         .route("/t/{tenant}/poll/{stream_id}", post(poll).route_layer(from_fn(access::one_way)))
         .route("/t/{tenant}/jwks.json", get(jwks))

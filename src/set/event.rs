@@ -91,9 +91,10 @@ impl Common {
         {
             return Ok(Self::default());
         }
-        let initiating_entity = match members.optional_text("initiating_entity")? {
-            Some(text) if !compromise => Some(InitiatingEntity::from(text.as_str())),
-            _ => None,
+        // RISC does not define it: there it is an unknown member like any other.
+        let initiating_entity = match compromise {
+            true => None,
+            false => members.optional_text("initiating_entity")?.map(|t| InitiatingEntity::from(t.as_str())),
         };
         Ok(Self {
             event_timestamp_ms: members.optional("event_timestamp").map(event_timestamp_ms).transpose()?,

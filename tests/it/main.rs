@@ -14,6 +14,7 @@ mod hub;
 mod keys;
 mod kill;
 mod lineage;
+mod openapi;
 #[path = "../parts/mod.rs"]
 mod parts;
 mod peers;

@@ -57,6 +57,11 @@ impl Leash {
         }
     }
 
+    /// How it ended, if it did.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
+    }
+
     /// Waits until the part takes connections on `address`. Panics when it ends before, or after `seconds`.
     pub async fn serves(&mut self, address: SocketAddr, seconds: u64) {
         let wait = async {

@@ -1,4 +1,5 @@
-//! Real parts for the journeys: NGINX, Apache Kafka, Keycloak and a foreign JOSE library, started and stopped here.
+//! Real parts for the journeys: NGINX, Apache Kafka, Keycloak, a foreign JOSE library, foreign SSF receivers and
+//! schemathesis, started and stopped here.
 //!
 //! Each test asks for the part it needs, on a loopback address of its own ([`address::Address`]), and gets it running
 //! or fails; nothing is skipped. A part ends when its handle is dropped, or when the test binary ends in any other
@@ -17,3 +18,5 @@ pub mod leash;
 pub mod nginx;
 #[cfg(test)]
 mod real;
+pub mod receivers;
+pub mod schemathesis;
