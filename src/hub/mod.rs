@@ -12,10 +12,11 @@
 //! - [`apply`], [`state`]: the fold and what it adds up to; `owing`: what streams are owed, as bits
 //! - [`effect`]: what follows outside
 //! - [`base`], [`start`], [`mirror`]: where a start begins
-//! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
+//! - [`names`]: derived names and hashes, of texts in `canonical` form; [`view`]: objects as the doors need them
 
 pub mod apply;
 pub mod base;
+mod canonical;
 pub mod command;
 pub mod decide;
 pub mod effect;

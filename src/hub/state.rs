@@ -3,7 +3,7 @@
 //! Made of [`rows::Table`]s, so that the mirror, a base and the digest see the same rows. Changed by `apply`
 //! only. Indexes that follow from rows are no rows: they are built anew after loading.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ impl Echo {
 pub enum Timer {
     /// A run's deadline.
     Deadline(NodeId),
-    /// A record under this key expires.
+    /// A record under this key expires. No row: it follows from what stands there.
     Expiry(KeyHash),
     /// A known token expired, or a run ended long ago: it may be forgotten.
     Forget(NodeId),
@@ -142,6 +142,7 @@ pub struct State {
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) graph: Graph,
     // built from the rows
+    pub(super) expiries: BTreeSet<(i64, KeyHash)>,
     pub(super) topics: Topics,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
     pub(super) seen_order: BTreeMap<u32, VecDeque<(Seq, i64, KeyHash)>>,
@@ -168,6 +169,7 @@ impl State {
             dead: Table::new(10),
             evidence: Table::new(11),
             graph: Graph::new(Limits::default()),
+            expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),
             seen_order: BTreeMap::new(),
@@ -203,7 +205,9 @@ impl State {
 
     /// When the next timer is due (ms since 1970).
     pub fn next_timer_ms(&self) -> Option<i64> {
-        self.timers.iter().next().map(|((at, _), ())| *at)
+        let row = self.timers.iter().next().map(|((at, _), ())| *at);
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        row.into_iter().chain(expiry).min()
     }
 
     /// An object.
@@ -214,6 +218,12 @@ impl State {
     /// All objects, by kind and id.
     pub fn objects(&self) -> impl Iterator<Item = &Stored> {
         self.objects.iter().map(|(_, stored)| stored)
+    }
+
+    /// Objects of one kind, by id: others are not even looked at, however many there are.
+    pub fn objects_of(&self, kind: ObjectKind) -> impl Iterator<Item = &Stored> {
+        let rows = self.objects.range((kind, String::new())..);
+        rows.take_while(move |((of, _), _)| *of == kind).map(|(_, stored)| stored)
     }
 
     /// Streams by number.
@@ -365,6 +375,8 @@ impl State {
             }
         }
         self.owing.reindex();
+        let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
+        self.expiries = standing.collect();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
         seen.sort_unstable();
         self.seen_order.clear();
@@ -379,4 +391,9 @@ impl State {
         self.idempotency_order = keys.into();
         self.graph.reindex();
     }
+}
+
+/// When what stands under a key expires.
+pub(super) fn expiries_of(key: KeyHash, list: &[Standing]) -> impl Iterator<Item = (i64, KeyHash)> {
+    list.iter().filter_map(move |standing| Some((standing.expires_at?, key)))
 }

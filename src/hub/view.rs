@@ -42,7 +42,9 @@ impl View {
                     drop(view.operators.insert(o.bearer_sha256.clone(), Arc::new(o.clone())))
                 }
                 Object::Stream(o) => {
-                    let stream = (StreamNo(stored.no), Arc::new(o.clone()));
+                    let no = StreamNo(stored.no);
+                    let shared = state.streams().get(&no).cloned().unwrap_or_else(|| Arc::new(o.clone()));
+                    let stream = (no, shared);
                     view.streams.insert(o.stream_id.clone(), stream);
                 }
                 Object::Tenant(_) => {}
