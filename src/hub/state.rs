@@ -299,20 +299,20 @@ impl State {
         sha.finalize().into()
     }
 
-    /// Hands over the rows that changed since the last call.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
-        self.meta.drain(out);
-        self.objects.drain(out);
-        self.seen.drain(out);
-        self.echoes.drain(out);
-        self.idempotency.drain(out);
-        self.standing.drain(out);
-        self.timers.drain(out);
-        self.claims.drain(out);
-        self.owing.rows.drain(out);
-        self.dead.drain(out);
-        self.evidence.drain(out);
-        self.graph.drain(out);
+    /// Hands over the rows that changed since the last call; `prefix` stands in front of every key.
+    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+        self.meta.drain(prefix, out);
+        self.objects.drain(prefix, out);
+        self.seen.drain(prefix, out);
+        self.echoes.drain(prefix, out);
+        self.idempotency.drain(prefix, out);
+        self.standing.drain(prefix, out);
+        self.timers.drain(prefix, out);
+        self.claims.drain(prefix, out);
+        self.owing.rows.drain(prefix, out);
+        self.dead.drain(prefix, out);
+        self.evidence.drain(prefix, out);
+        self.graph.drain(prefix, out);
     }
 
     /// Forgets what changed: nobody mirrors this state.
