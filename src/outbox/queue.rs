@@ -148,7 +148,7 @@ impl Queue {
 
     /// How many items are owed.
     pub fn depth(&self) -> usize {
-        self.inner().owed.len()
+        self.inner().owed.depth()
     }
 
     /// The stream as it is configured now.
@@ -215,7 +215,7 @@ impl Queue {
         let (items, stuck) = shelf.offer(max, owed);
         let items =
             items.into_iter().filter_map(|item| Some((item, Arc::clone(owed.begun(item)?)))).collect();
-        Some(Offer { stream: Arc::clone(stream), items, depth: owed.len(), stuck })
+        Some(Offer { stream: Arc::clone(stream), items, depth: owed.depth(), stuck })
     }
 
     /// A receiver said that it has it, or that it never will: it leaves. Its claims, if it was still owed.

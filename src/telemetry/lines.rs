@@ -212,7 +212,7 @@ mod tests {
                         let mut line = Line { shared: &lines.0, bytes: vec![], now: n % 1_000 == 999 };
                         match n % 2 {
                             0 => line.write_all(format!("{thread} {n} whole\n").as_bytes()).unwrap(),
-                            _ => write!(line, "{thread} {n} whole\n").unwrap(),
+                            _ => writeln!(line, "{thread} {n} whole").unwrap(),
                         }
                     }
                 });
