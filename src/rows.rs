@@ -94,19 +94,26 @@ where
     }
 
     fn row_key(&self, key: &K) -> Vec<u8> {
+        self.row_key_behind(&[], key)
+    }
+
+    fn row_key_behind(&self, prefix: &[u8], key: &K) -> Vec<u8> {
+        let mut out = Vec::with_capacity(prefix.len() + 1 + std::mem::size_of::<K>());
+        out.extend_from_slice(prefix);
+        out.push(self.tag);
         // Encoding keys and rows of our own types cannot fail; an empty key would show in the digest.
-        postcard::to_extend(key, vec![self.tag]).unwrap_or_default()
+        postcard::to_extend(key, out).unwrap_or_default()
     }
 
     fn row_value(value: &V) -> Vec<u8> {
         postcard::to_stdvec(value).unwrap_or_default()
     }
 
-    /// Hands over what changed since the last call.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
+    /// Hands over what changed since the last call; `prefix` stands in front of every key.
+    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
         for key in std::mem::take(&mut self.dirty) {
             let value = self.map.get(&key).map(Self::row_value);
-            out.push((self.row_key(&key), value));
+            out.push((self.row_key_behind(prefix, &key), value));
         }
     }
 
@@ -161,11 +168,11 @@ mod tests {
         t.insert((2, "b".into()), 6);
         t.remove(&(2, "b".into()));
         let mut changes = vec![];
-        t.drain(&mut changes);
+        t.drain(&[], &mut changes);
         assert_eq!(changes.len(), 2);
         assert!(changes[1].1.is_none());
         let mut again = vec![];
-        t.drain(&mut again);
+        t.drain(b"x", &mut again);
         assert!(again.is_empty());
 
         let mut rows = vec![];

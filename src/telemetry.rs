@@ -4,6 +4,8 @@
 //! families there and keeps the handles. Nothing is global but the subscriber. Labels are few and bounded:
 //! tenant, upstream, stream, outcome; never a subject, a `jti` or a `txn` (those are fields of log lines).
 
+pub mod lines;
+
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 
@@ -49,6 +51,9 @@ pub enum Error {
     /// There is a subscriber already.
     #[error("the log is set up already")]
     Already(#[from] TryInitError),
+    /// The thread that writes lines cannot start.
+    #[error("the log cannot be written: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Judges a filter.
@@ -59,16 +64,21 @@ pub fn check_filter(filter: &str) -> Result<(), Error> {
 
 /// Sets the log up, once in a process. Lines go to standard error: standard output belongs to the answers of
 /// the command line.
-pub fn init(config: &Config) -> Result<(), Error> {
+///
+/// What is returned writes what waits when it is dropped: keep it to the end.
+pub fn init(config: &Config) -> Result<lines::Flush, Error> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let (writer, flush) = lines::start(std::io::stderr)?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.filter)?)
-        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_writer(writer)
         .with_ansi(config.format == Format::Text && std::io::stderr().is_terminal());
     match config.format {
         Format::Text => lines.finish().try_init()?,
         Format::Json => lines.json().flatten_event(true).with_current_span(false).finish().try_init()?,
     }
-    Ok(())
+    flush.at_panics();
+    Ok(flush)
 }
 
 /// Upper bounds of a histogram of durations, in seconds: from 0.1 ms to 100 s, three to a decade.

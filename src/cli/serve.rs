@@ -5,6 +5,6 @@ use crate::config::Config;
 
 /// Runs the hub.
 pub fn run(config: Config) -> Result<(), Failure> {
-    crate::telemetry::init(&config.log).map_err(Failure::failed)?;
+    let _lines = crate::telemetry::init(&config.log).map_err(Failure::failed)?;
     super::block_on(true, async { Ok(crate::app::serve::serve(config).await?) })
 }

@@ -43,7 +43,7 @@ use table::Paint;
 /// # Errors
 /// What could not be started, and whatever did not happen as told.
 pub async fn run(given: Config, once: bool, json: bool) -> anyhow::Result<()> {
-    init_log(&given)?;
+    let _lines = init_log(&given)?;
     let mut told_to_stop = std::pin::pin!(stop_signal()?);
     let stage = tokio::select! {
         built = Stage::build(&given) => built?,
@@ -111,7 +111,7 @@ fn verdict(outcome: &Outcome) -> anyhow::Result<()> {
 }
 
 /// The hub's own lines would stand between those of the story: only warnings, unless the operator asked for more.
-fn init_log(given: &Config) -> anyhow::Result<()> {
+fn init_log(given: &Config) -> anyhow::Result<crate::telemetry::lines::Flush> {
     let mut log = given.log.clone();
     if log.filter == "info" {
         log.filter = "warn".into();

@@ -108,11 +108,13 @@ impl State {
 
     /// The longest that any token of a configured issuer may live (ms).
     pub(super) fn longest_token_ms(&self) -> i64 {
-        let lifetimes = self.objects().filter_map(|s| match &s.object {
-            Object::TokenIssuer(i) => Some(i.max_token_lifetime_s),
-            Object::Upstream(u) => Some(u.max_token_lifetime_s),
-            _ => None,
-        });
+        let both = [ObjectKind::TokenIssuer, ObjectKind::Upstream];
+        let lifetimes =
+            both.into_iter().flat_map(|kind| self.objects_of(kind)).filter_map(|s| match &s.object {
+                Object::TokenIssuer(i) => Some(i.max_token_lifetime_s),
+                Object::Upstream(u) => Some(u.max_token_lifetime_s),
+                _ => None,
+            });
         i64::from(lifetimes.max().unwrap_or(86_400)) * 1000
     }
 
@@ -312,24 +314,21 @@ impl State {
 
     /// Puts a record beside what stands under its key; what holds never shrinks.
     fn stand(&mut self, seq: Seq, record: &Record, fx: &mut Vec<Effect>) {
-        let (_, mut list) = self.standing.remove(&record.key).unwrap_or((record.kind, vec![]));
+        let (_, mut list) = self.take_standing(record.key).unwrap_or((record.kind, vec![]));
         match list.iter_mut().find(|s| s.basis == record.basis) {
             Some(standing) => standing.merge(record, seq),
             None => list.push(Standing::of(record, seq)),
         }
-        for at_ms in list.iter().filter_map(|s| s.expires_at) {
-            self.timers.insert((at_ms, Timer::Expiry(record.key)), ());
-        }
         fx.push(Effect::Standing { key: record.key, standing: list.clone() });
         fx.push(Effect::Recorded { seq, record: record.clone() });
-        self.standing.insert(record.key, (record.kind, list));
+        self.put_standing(record.key, record.kind, list);
     }
 
     /// Turns a hold into a watermark: what was issued up to the lift stays dead.
     fn lift(&mut self, seq: Seq, lifted: &Lifted, fx: &mut Vec<Effect>) {
-        let Some((kind, mut list)) = self.standing.remove(&lifted.key) else { return };
+        let Some((kind, mut list)) = self.take_standing(lifted.key) else { return };
         list.retain(|s| s.basis != lifted.basis);
-        self.standing.insert(lifted.key, (kind, list));
+        self.put_standing(lifted.key, kind, list);
         self.stand(seq, &lifted.left(), fx);
     }
 }

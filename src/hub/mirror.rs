@@ -4,7 +4,7 @@
 //! its cursor. Rows that come and go between two writes are never written. A mirror that fails is closed and
 //! reported; the hub goes on and the next start folds from a base.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,7 +46,8 @@ impl Cursor {
 
 #[derive(Default)]
 struct Waiting {
-    rows: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Changes as they came: of one row the last counts.
+    rows: Vec<Change>,
     cursor: Option<Cursor>,
     stop: bool,
     closed: bool,
@@ -67,6 +68,9 @@ impl Feed {
             return;
         }
         waiting.rows.extend(changes);
+        if waiting.rows.len() > ROWS_MAX {
+            waiting.rows = newest(std::mem::take(&mut waiting.rows));
+        }
         waiting.cursor = Some(Cursor { journal: journal.0, position, fold_version: FOLD_VERSION });
         if waiting.rows.len() > ROWS_MAX {
             tracing::error!(
@@ -74,7 +78,7 @@ impl Feed {
                 "the mirror cannot keep up and is closed until the next start"
             );
             waiting.closed = true;
-            waiting.rows = HashMap::new();
+            waiting.rows = Vec::new();
             waiting.cursor = None;
         }
         self.wake.notify_one();
@@ -101,7 +105,7 @@ impl Feed {
                 tracing::error!(%error, "the mirror failed and is closed until the next start; the hub goes on");
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 waiting.closed = true;
-                waiting.rows = HashMap::new();
+                waiting.rows = Vec::new();
                 return;
             }
             if stop {
@@ -118,7 +122,7 @@ impl Feed {
     pub fn take_now(&self) -> Option<(Vec<Change>, Cursor)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let cursor = waiting.cursor.take()?;
-        Some((std::mem::take(&mut waiting.rows).into_iter().collect(), cursor))
+        Some((newest(std::mem::take(&mut waiting.rows)), cursor))
     }
 
     fn take(&self) -> (Vec<Change>, Option<Cursor>, bool) {
@@ -134,11 +138,22 @@ impl Feed {
         let rows = std::mem::take(&mut waiting.rows);
         let (cursor, stop) = (waiting.cursor.take(), waiting.stop);
         drop(waiting);
-        // In the order of their keys sled finds the next row's leaf where it has just been.
-        let mut rows: Vec<Change> = rows.into_iter().collect();
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        (rows, cursor, stop)
+        (newest(rows), cursor, stop)
     }
+}
+
+/// The last change of every row, in the order of their keys: sled finds the next row's leaf where it has just been.
+fn newest(mut rows: Vec<Change>) -> Vec<Change> {
+    // Stable: of one row the changes stay in the order in which they came.
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 = later.1.take();
+        }
+        same
+    });
+    rows
 }
 
 fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &[u8]) -> Result<(), crate::store::Error> {
@@ -189,4 +204,23 @@ pub fn split_key(key: &[u8]) -> Option<(TenantId, &[u8])> {
     let (len, rest) = key.split_first()?;
     let (name, key) = rest.split_at_checked(usize::from(*len))?;
     Some((TenantId::parse(std::str::from_utf8(name).ok()?).ok()?, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_row_the_last_change_counts() {
+        let row = |key: u8, value: Option<u8>| (vec![key], value.map(|v| vec![v]));
+        let came = vec![
+            row(2, Some(1)),
+            row(1, Some(1)),
+            row(2, None),
+            row(3, None),
+            row(1, Some(2)),
+            row(3, Some(3)),
+        ];
+        assert_eq!(newest(came), [row(1, Some(2)), row(2, None), row(3, Some(3))]);
+    }
 }

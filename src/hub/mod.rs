@@ -16,11 +16,12 @@
 //! - [`apply`], [`state`]: the fold and what it adds up to
 //! - [`effect`]: what follows outside; [`footprint`]: how much the state may come to
 //! - [`base`], [`start`], [`mirror`]: where a start begins
-//! - [`names`]: derived names and hashes; [`view`]: objects as the doors need them
+//! - [`names`]: derived names and hashes, of texts in `canonical` form; [`view`]: objects as the doors need them
 
 pub mod apply;
 pub mod authorization_server;
 pub mod base;
+mod canonical;
 pub mod command;
 pub mod decide;
 pub mod effect;

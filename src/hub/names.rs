@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::canonical::canonical;
 use crate::lineage::fact::Fact;
 use crate::lineage::keyed::Named;
 use crate::revocation::key::KeyHash;
@@ -47,17 +48,6 @@ pub fn names_hash(names: &[Named]) -> KeyHash {
     let mut sha: Vec<u8> = Vec::with_capacity(64);
     names.iter().flat_map(|name| &name.hashes).for_each(|h| sha.extend_from_slice(&h.0));
     hash(&[b"names", &sha])
-}
-
-/// JSON text with members sorted and without blanks; text that is no JSON stays as it is.
-pub fn canonical(json: &str) -> String {
-    match serde_json::from_str::<serde_json::Value>(json) {
-        Ok(mut value) => {
-            value.sort_all_objects();
-            value.to_string()
-        }
-        Err(_) => json.into(),
-    }
 }
 
 /// What order is kept within: a hash of the subject's text.

@@ -3,12 +3,12 @@
 //! In the flow: `decide` makes the times of a conclusion of it. The sender of a signal says whom to stop; the tokens
 //! that must not pass come from the token issuers, so theirs are the clocks and the lifetimes that count.
 
-use super::object::{DEFAULT_REFRESH_LIFETIME_S, DEFAULT_TOLERANCE_S, Object, TokenIssuer};
+use super::object::{DEFAULT_REFRESH_LIFETIME_S, DEFAULT_TOLERANCE_S, Object, ObjectKind, TokenIssuer};
 use super::state::State;
 
 impl State {
     fn token_issuers(&self) -> impl Iterator<Item = &TokenIssuer> {
-        self.objects().filter_map(|stored| match &stored.object {
+        self.objects_of(ObjectKind::TokenIssuer).filter_map(|stored| match &stored.object {
             Object::TokenIssuer(issuer) => Some(issuer),
             _ => None,
         })

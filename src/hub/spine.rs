@@ -14,7 +14,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::apply::Stamped;
@@ -473,6 +473,7 @@ impl Spine {
         // Behind the mark. A crash here repeats deliveries under the same names, and answers nobody twice.
         let effects = std::mem::take(&mut self.effects);
         self.feed_mirror(&effects);
+        self.publish_objects(&effects);
         for (tenant, fx) in effects {
             self.publish(&tenant, fx);
         }
@@ -482,12 +483,16 @@ impl Spine {
         Ok(())
     }
 
-    fn publish(&self, tenant: &TenantId, fx: Vec<Effect>) {
-        if fx.iter().any(|e| matches!(e, Effect::Objects))
-            && let Some(state) = self.states.get(tenant)
-        {
+    /// Tells the sink of objects that changed, once for each tenant: the states are behind all of these effects.
+    fn publish_objects(&self, effects: &[(TenantId, Vec<Effect>)]) {
+        let changed = effects.iter().filter(|(_, fx)| fx.iter().any(|e| matches!(e, Effect::Objects)));
+        let changed: BTreeSet<&TenantId> = changed.map(|(tenant, _)| tenant).collect();
+        for state in changed.into_iter().filter_map(|tenant| self.states.get(tenant)) {
             self.parts.sink.objects(state);
         }
+    }
+
+    fn publish(&self, tenant: &TenantId, fx: Vec<Effect>) {
         if !fx.is_empty() {
             self.parts.sink.publish(tenant, fx);
         }
@@ -496,6 +501,7 @@ impl Spine {
     /// Publishes everything that follows from the states, at start.
     pub fn publish_all(&self) {
         for (tenant, state) in &self.states {
+            self.parts.sink.objects(state);
             self.publish(tenant, state.everything());
         }
     }

@@ -3,7 +3,7 @@
 //! Made of [`rows::Table`]s, so that the mirror, a base and the digest see the same rows. Changed by `apply`
 //! only. Indexes that follow from rows are no rows: they are built anew after loading.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Echo {
 pub enum Timer {
     /// A run's deadline.
     Deadline(NodeId),
-    /// A record under this key expires.
+    /// A record under this key expires. No row: it follows from what stands there.
     Expiry(KeyHash),
     /// A known token expired, or a run ended long ago: it may be forgotten.
     Forget(NodeId),
@@ -171,6 +171,7 @@ pub struct State {
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
     // built from the rows
+    pub(super) expiries: BTreeSet<(i64, KeyHash)>,
     pub(super) topics: Topics,
     pub(super) streams: BTreeMap<StreamNo, Arc<Stream>>,
     pub(super) special: Special,
@@ -201,6 +202,7 @@ impl State {
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42]),
+            expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),
             special: Special::default(),
@@ -237,7 +239,9 @@ impl State {
 
     /// When the next timer is due (ms since 1970).
     pub fn next_timer_ms(&self) -> Option<i64> {
-        self.timers.iter().next().map(|((at, _), ())| *at)
+        let row = self.timers.iter().next().map(|((at, _), ())| *at);
+        let expiry = self.expiries.first().map(|(at, _)| *at);
+        row.into_iter().chain(expiry).min()
     }
 
     /// An object.
@@ -248,6 +252,12 @@ impl State {
     /// All objects, by kind and id.
     pub fn objects(&self) -> impl Iterator<Item = &Stored> {
         self.objects.iter().map(|(_, stored)| stored)
+    }
+
+    /// Objects of one kind, by id: others are not even looked at, however many there are.
+    pub fn objects_of(&self, kind: ObjectKind) -> impl Iterator<Item = &Stored> {
+        let rows = self.objects.range((kind, String::new())..);
+        rows.take_while(move |((of, _), _)| *of == kind).map(|(_, stored)| stored)
     }
 
     /// Streams by number.
@@ -349,23 +359,23 @@ impl State {
         sha.finalize().into()
     }
 
-    /// Hands over the rows that changed since the last call.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
-        self.meta.drain(out);
-        self.objects.drain(out);
-        self.seen.drain(out);
-        self.echoes.drain(out);
-        self.idempotency.drain(out);
-        self.standing.drain(out);
-        self.timers.drain(out);
-        self.claims.drain(out);
-        self.owing.rows.drain(out);
-        self.dead.drain(out);
-        self.evidence.drain(out);
-        self.originals.drain(out);
-        self.graph.drain(out);
-        self.life.drain(out);
-        self.subjects.drain(out);
+    /// Hands over the rows that changed since the last call; `prefix` stands in front of every key.
+    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+        self.meta.drain(prefix, out);
+        self.objects.drain(prefix, out);
+        self.seen.drain(prefix, out);
+        self.echoes.drain(prefix, out);
+        self.idempotency.drain(prefix, out);
+        self.standing.drain(prefix, out);
+        self.timers.drain(prefix, out);
+        self.claims.drain(prefix, out);
+        self.owing.rows.drain(prefix, out);
+        self.dead.drain(prefix, out);
+        self.evidence.drain(prefix, out);
+        self.originals.drain(prefix, out);
+        self.graph.drain(prefix, out);
+        self.life.drain(prefix, out);
+        self.subjects.drain(prefix, out);
     }
 
     /// Forgets what changed: nobody mirrors this state.
@@ -445,6 +455,8 @@ impl State {
         }
         self.count_special();
         self.owing.reindex();
+        let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
+        self.expiries = standing.collect();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
         seen.sort_unstable();
         self.seen_order.clear();
@@ -459,4 +471,9 @@ impl State {
         self.idempotency_order = keys.into();
         self.graph.reindex();
     }
+}
+
+/// When what stands under a key expires.
+pub(super) fn expiries_of(key: KeyHash, list: &[Standing]) -> impl Iterator<Item = (i64, KeyHash)> {
+    list.iter().filter_map(move |standing| Some((standing.expires_at?, key)))
 }

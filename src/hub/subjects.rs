@@ -205,11 +205,11 @@ impl Subjects {
         self.leaving.digest(sha);
     }
 
-    /// Hands over what changed.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
-        self.simple.drain(out);
-        self.complex.drain(out);
-        self.leaving.drain(out);
+    /// Hands over what changed; `prefix` stands in front of every key.
+    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+        self.simple.drain(prefix, out);
+        self.complex.drain(prefix, out);
+        self.leaving.drain(prefix, out);
     }
 
     /// Forgets what changed.

@@ -14,6 +14,9 @@ use serde_json::value::RawValue;
 /// Deepest nesting of objects and arrays that is read.
 pub const DEPTH_MAX: usize = 32;
 
+/// So many names are compared one by one.
+const FEW: usize = 16;
+
 /// Not JSON, not an object where one is due, a member that occurs twice, or nesting too deep.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
@@ -77,14 +80,33 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let depth = self.below()?;
-        let mut seen = HashSet::new();
-        while let Some(Name(name)) = map.next_key()? {
+        let mut seen = Names::default();
+        while let Some(name) = map.next_key()? {
             if !seen.insert(name) {
                 return Err(A::Error::custom("a member occurs twice"));
             }
             map.next_value_seed(Strict(depth))?;
         }
         Ok(())
+    }
+}
+
+/// The names of one object. Few are compared one by one: that costs no hash, and most objects have few members.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Name<'a>>,
+    many: HashSet<Name<'a>>,
+}
+
+impl<'a> Names<'a> {
+    /// Whether it was not there.
+    fn insert(&mut self, name: Name<'a>) -> bool {
+        if self.few.len() < FEW {
+            let new = !self.few.contains(&name);
+            self.few.push(name);
+            return new;
+        }
+        !self.few.contains(&name) && self.many.insert(name)
     }
 }
 
@@ -187,6 +209,20 @@ mod tests {
             assert_eq!(check(json.as_bytes()), Err(Error::Json), "{}", &json[..json.len().min(40)]);
         }
         assert_eq!(check(b"{\"a\":\"\xff\"}"), Err(Error::Json));
+    }
+
+    #[test]
+    fn twice_is_twice_also_among_many() {
+        let many = |names: &[usize]| {
+            let members: Vec<String> = names.iter().map(|n| format!(r#""m{n}":{n}"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let all: Vec<usize> = (0..3 * FEW).collect();
+        assert_eq!(check(many(&all).as_bytes()), Ok(()));
+        for again in [0, FEW - 1, FEW, 3 * FEW - 1] {
+            let twice: Vec<usize> = all.iter().copied().chain([again]).collect();
+            assert_eq!(check(many(&twice).as_bytes()), Err(Error::Json), "{again}");
+        }
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::rows::{BadRow, Change};
 
 impl Graph {
     /// Hands over the rows that changed since the last call.
-    pub fn drain(&mut self, out: &mut Vec<Change>) {
-        self.nodes.drain(out);
-        self.names.drain(out);
-        self.links.drain(out);
+    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+        self.nodes.drain(prefix, out);
+        self.names.drain(prefix, out);
+        self.links.drain(prefix, out);
     }
 
     /// Every row.

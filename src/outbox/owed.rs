@@ -125,7 +125,7 @@ impl Owed {
     }
 
     /// How many are owed.
-    pub fn len(&self) -> usize {
+    pub fn depth(&self) -> usize {
         (self.backlog.len() + self.active.len()).saturating_sub(self.gone.len())
     }
 
@@ -185,7 +185,7 @@ pub mod tests {
                 }
                 _ => assert_eq!(owed.begun(item(n)).is_some(), begun.contains(&n)),
             }
-            assert_eq!((owed.len(), owed.contains(item(n))), (plain.len(), plain.contains(&n)), "{round}");
+            assert_eq!((owed.depth(), owed.contains(item(n))), (plain.len(), plain.contains(&n)), "{round}");
             assert!(owed.gone.len() < SWEEP_MIN.max(owed.backlog.len()));
         }
         let items: BTreeSet<u64> = owed.items().into_iter().map(|item| item.seq.0).collect();

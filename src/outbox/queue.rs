@@ -167,7 +167,7 @@ impl Queue {
     /// How many items are owed.
     pub fn depth(&self) -> usize {
         let inner = self.inner();
-        inner.owed.len() + inner.ahead.len()
+        inner.owed.depth() + inner.ahead.len()
     }
 
     /// The stream as it is configured now.
@@ -266,7 +266,7 @@ impl Queue {
             let with_claims = |item| Some((item, Arc::clone(owed.begun(item)?)));
             offered.extend(items.into_iter().filter_map(with_claims));
             stuck = tired;
-            depth += owed.len();
+            depth += owed.depth();
         }
         Some(Offer { stream: Arc::clone(stream), items: offered, depth, stuck })
     }

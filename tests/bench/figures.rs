@@ -30,6 +30,7 @@ impl Unit {
             Self::Us if value >= 1000.0 => format!("{:.2} ms", value / 1000.0),
             Self::Us if value < 1.0 => format!("{:.0} ns", value * 1000.0),
             Self::Us => format!("{value:.1} µs"),
+            Self::Bytes if value >= 10e6 => format!("{:.1} MB", value / 1e6),
             Self::Bytes => format!("{value:.1} B"),
             Self::Number if value >= 100.0 => format!("{value:.0}"),
             Self::Number => format!("{value:.3}"),
@@ -70,7 +71,7 @@ pub struct Figures {
 
 impl Figures {
     /// Says on what machine, and prints the head of the table.
-    pub fn begin() -> Self {
+    pub fn begin(what: &str) -> Self {
         let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = text
             .lines()
@@ -79,7 +80,7 @@ impl Figures {
             .trim_matches([' ', '\t', ':']);
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or("?").to_string();
-        println!("ssf-hub, the line: {} cores, {model}; load before the run {load}", super::raw::cores());
+        println!("ssf-hub, {what}: {} cores, {model}; load before the run {load}", super::raw::cores());
         println!(
             "CPU is that of the hub's process, per SET, user and system; ratios hold on a busy machine, times do not."
         );

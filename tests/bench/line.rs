@@ -60,7 +60,8 @@ fn main() {
     let only: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|o| *o == name);
     let watch = Stopwatch::start();
-    let mut bench = Bench { quick: has("--quick"), josekit: raw::Josekit::new(), figures: Figures::begin() };
+    let mut bench =
+        Bench { quick: has("--quick"), josekit: raw::Josekit::new(), figures: Figures::begin("the line") };
     runtime.block_on(async {
         let b = &mut bench;
         if wanted("raw") {

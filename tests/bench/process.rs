@@ -37,6 +37,7 @@ pub struct Written {
     pub entries: f64,
 }
 
+#[allow(dead_code, reason = "two benchmarks share it")]
 impl Site {
     /// Starts a hub with its default configuration, but for ports and loopback receivers.
     pub async fn start() -> Self {
@@ -120,20 +121,39 @@ impl Site {
         panic!("the hub does not come to rest\n{}", self.log());
     }
 
+    /// Memory of the process that is in the machine (bytes).
+    pub fn memory_bytes(&self) -> f64 {
+        let pid = self.child.as_ref().expect("a hub that runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
+    }
+
+    async fn page(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin);
+        http().get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// One metric, with its labels as they are written.
+    pub async fn metric(&self, name: &str) -> f64 {
+        value_of(&self.page().await, name)
+    }
+
     /// What the journal wrote, from the metrics page.
     pub async fn written(&self) -> Written {
-        let url = format!("http://127.0.0.1:{}/metrics", self.admin);
-        let page = http().get(url).send().await.unwrap().text().await.unwrap();
-        let value = |name: &str| {
-            let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-            line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse::<f64>().unwrap()
-        };
+        let page = self.page().await;
+        let value = |name: &str| value_of(&page, name);
         Written {
             bytes: value("ssf_hub_journal_bytes"),
             flushes: value("ssf_hub_journal_flushes"),
             entries: value("ssf_hub_journal_entries"),
         }
     }
+}
+
+fn value_of(page: &str, name: &str) -> f64 {
+    let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse::<f64>().unwrap()
 }
 
 async fn is_ready(address: SocketAddr, request: &[u8]) -> bool {

@@ -3,9 +3,10 @@
 //! Due timers fire first, by the entry's time, at most so many for one entry.
 
 use crate::hub::effect::Effect;
-use crate::hub::state::{State, Timer};
+use crate::hub::state::{State, Timer, expiries_of};
 use crate::lineage::node::{Class, NodeId};
-use crate::revocation::key::KeyHash;
+use crate::revocation::key::{KeyHash, Kind};
+use crate::revocation::record::Standing;
 
 /// Most timers that one entry fires; the rest wait for the next entry.
 const TIMERS_PER_ENTRY: usize = 10_000;
@@ -15,19 +16,35 @@ pub(super) const GRACE_MS: i64 = 3_600_000;
 
 impl State {
     pub(super) fn fire(&mut self, now_ms: i64, fx: &mut Vec<Effect>) {
-        let due = self.timers.iter().map(|(k, ())| k).take_while(|(at, _)| *at <= now_ms);
-        let due: Vec<_> =
-            due.filter(|key| !self.waits_for_decision(key)).take(TIMERS_PER_ENTRY).cloned().collect();
-        for key in due {
-            self.timers.remove(&key);
-            match key.1 {
-                Timer::Deadline(_) => {}
+        for (at_ms, timer) in self.due(now_ms) {
+            match timer {
                 Timer::Expiry(hash) => self.expire(hash, now_ms, fx),
-                Timer::Forget(node) => self.forget(node, now_ms, fx),
-                Timer::Stop(stream) => self.stop_due(stream, now_ms, fx),
-                Timer::Leave(stream, subject) => self.grace_over(stream, subject, now_ms),
+                Timer::Deadline(_) => drop(self.timers.remove(&(at_ms, timer))),
+                Timer::Forget(node) => {
+                    self.timers.remove(&(at_ms, timer));
+                    self.forget(node, now_ms, fx);
+                }
+                Timer::Stop(stream) => {
+                    self.timers.remove(&(at_ms, timer));
+                    self.stop_due(stream, now_ms, fx);
+                }
+                Timer::Leave(stream, subject) => {
+                    self.timers.remove(&(at_ms, timer));
+                    self.grace_over(stream, subject, now_ms);
+                }
             }
         }
+    }
+
+    /// What is due, in order, as much as one entry fires.
+    fn due(&self, now_ms: i64) -> Vec<(i64, Timer)> {
+        let rows = self.timers.iter().map(|(key, ())| key).take_while(|(at, _)| *at <= now_ms);
+        let rows = rows.filter(|key| !self.waits_for_decision(key)).take(TIMERS_PER_ENTRY).cloned();
+        let expiries = self.expiries.iter().take_while(|(at, _)| *at <= now_ms).take(TIMERS_PER_ENTRY);
+        let mut due: Vec<_> = rows.chain(expiries.map(|(at, key)| (*at, Timer::Expiry(*key)))).collect();
+        due.sort();
+        due.truncate(TIMERS_PER_ENTRY);
+        due
     }
 
     /// A deadline ends a run by a decision, so that it stands in the journal like any other end. One that was cut
@@ -66,11 +83,26 @@ impl State {
     }
 
     pub(super) fn expire(&mut self, key: KeyHash, now_ms: i64, fx: &mut Vec<Effect>) {
-        let Some((kind, mut list)) = self.standing.remove(&key) else { return };
+        let Some((kind, mut list)) = self.take_standing(key) else { return };
         list.retain(|s| s.expires_at.is_none_or(|at| at > now_ms));
         fx.push(Effect::Standing { key, standing: list.clone() });
         if !list.is_empty() {
-            self.standing.insert(key, (kind, list));
+            self.put_standing(key, kind, list);
         }
+    }
+
+    /// Takes away what stands under a key, and when it expires.
+    pub(super) fn take_standing(&mut self, key: KeyHash) -> Option<(Kind, Vec<Standing>)> {
+        let taken = self.standing.remove(&key)?;
+        for expiry in expiries_of(key, &taken.1) {
+            self.expiries.remove(&expiry);
+        }
+        Some(taken)
+    }
+
+    /// Puts what stands under a key, of which nothing stood.
+    pub(super) fn put_standing(&mut self, key: KeyHash, kind: Kind, list: Vec<Standing>) {
+        self.expiries.extend(expiries_of(key, &list));
+        self.standing.insert(key, (kind, list));
     }
 }

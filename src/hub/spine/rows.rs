@@ -12,11 +12,7 @@ impl Spine {
         let Some(mirror) = &self.parts.mirror else { return };
         let mut changes = Vec::new();
         for (tenant, state) in &mut self.states {
-            let from = changes.len();
-            state.drain(&mut changes);
-            for (key, _) in &mut changes[from..] {
-                *key = row_key(tenant, key);
-            }
+            state.drain(&row_key(tenant, &[]), &mut changes);
         }
         if !changes.is_empty() {
             mirror.put(changes, self.journal.id(), self.journal.end());
@@ -37,13 +33,7 @@ impl Spine {
             let Some(state) = self.states.get_mut(tenant) else { continue };
             match &self.parts.mirror {
                 None => state.settle(),
-                Some(_) => {
-                    let from = changes.len();
-                    state.drain(&mut changes);
-                    for (key, _) in &mut changes[from..] {
-                        *key = row_key(tenant, key);
-                    }
-                }
+                Some(_) => state.drain(&row_key(tenant, &[]), &mut changes),
             }
         }
         if let Some(mirror) = &self.parts.mirror

@@ -1,0 +1,78 @@
+//! `cargo bench --bench transmitter [-- [--quick] [PART …]]`: what handing out costs: 10,000 streams, slow receivers, a
+//! burst of signatures.
+//!
+//! As `line.rs`: the hub is a process of its own with its default configuration, the load comes from this process, raw
+//! costs are measured in the same run, and the last line is one JSON object. Nothing is extrapolated. A part is a module
+//! with `run(&mut Bench)` and a name in `main`.
+#![allow(clippy::disallowed_methods, reason = "a benchmark is no part of the hub")]
+
+mod burst;
+mod cpu;
+mod fanout;
+#[allow(dead_code, reason = "shared with the line's")]
+mod figures;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/hub.rs"]
+mod hub;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/peers.rs"]
+mod peers;
+#[allow(dead_code, reason = "shared with the line's")]
+mod process;
+#[allow(dead_code, reason = "shared with the line's")]
+mod raw;
+#[allow(dead_code, reason = "shared with the line's")]
+mod receivers;
+mod sets;
+mod slow;
+mod streams;
+mod wire;
+
+use figures::Figures;
+use ssf_hub::clock::Stopwatch;
+
+/// What every part of the run needs.
+pub struct Bench {
+    pub quick: bool,
+    pub josekit: raw::Josekit,
+    pub figures: Figures,
+}
+
+impl Bench {
+    /// So many, or about a fifth in a quick run.
+    pub fn many(&self, n: usize) -> usize {
+        if self.quick { n.div_ceil(5) } else { n }
+    }
+
+    /// How many rounds a figure is the median of.
+    pub fn rounds(&self) -> usize {
+        if self.quick { 2 } else { 3 }
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let only: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| *o == name);
+    let quick = args.iter().any(|a| a == "--quick");
+    let watch = Stopwatch::start();
+    let mut bench = Bench { quick, josekit: raw::Josekit::new(), figures: Figures::begin("the transmitter") };
+    runtime.block_on(async {
+        let b = &mut bench;
+        if wanted("fanout") {
+            b.figures.title("Out: 10,000 polled streams of 100 clients, nobody asks");
+            fanout::run(b).await;
+        }
+        if wanted("slow") {
+            b.figures.title("Push: SET sent → SET at the receivers, with and without one that never answers");
+            slow::run(b).await;
+        }
+        if wanted("burst") {
+            b.figures
+                .title("In beside out: 500 SETs a second, with and without a burst of 10,000 signatures");
+            burst::run(b).await;
+        }
+    });
+    bench.figures.end(watch.elapsed());
+}
