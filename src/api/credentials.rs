@@ -167,22 +167,24 @@ fn tokens(receiver: &mut Map<String, Value>, kept: &Receiver) -> Result<(), Prob
     Ok(())
 }
 
-/// Changes a client's receiver by `change`, and journals it.
+/// Changes a client's receiver by `change`, and journals it; without `by` whose it was it stays: a revocation must not
+/// wait for a file to be edited.
 async fn edit<T>(
     api: &Api,
     tenant: &TenantId,
     id: &str,
-    by: &str,
+    by: Option<&str>,
     change: impl FnOnce(&mut Receiver) -> Result<T, Problem>,
 ) -> Result<(EntryId, T), Problem> {
     let _editing = api.editing.lock().await;
     let (whose, name) = (tenant.clone(), id.to_string());
     let found = api.hub.look(move |spine| spine.state(&whose)?.object(ObjectKind::Client, &name).cloned());
-    let stored = found.await?.map(|stored| stored.object);
-    let Some(Object::Client(mut client)) = stored else { return Err(Problem::not_found()) };
+    let Some(stored) = found.await? else { return Err(Problem::not_found()) };
+    let Object::Client(mut client) = stored.object else { return Err(Problem::not_found()) };
     let Some(receiver) = &mut client.receiver else { return Err(no_receiver(&client)) };
     let changed = change(receiver)?;
     receiver.check().map_err(|e| Problem::bad_request(e.to_string()))?;
+    let by = by.unwrap_or(&stored.by);
     Ok((api.hub.put(tenant, Object::Client(client), by).await?, changed))
 }
 
@@ -221,7 +223,7 @@ pub async fn new_secret(
     let (overlap_s, now_s) = (overlap(overlap_s.as_ref())?, now_s(&api));
     let secret = random_secret(&OsChance);
     let sha256 = hash_secret(&secret);
-    let (entry, ()) = edit(&api, &tenant, &id, &by, |receiver| {
+    let (entry, ()) = edit(&api, &tenant, &id, Some(&by), |receiver| {
         receiver.add_secret(sha256, now_s, overlap_s);
         Ok(())
     })
@@ -258,7 +260,7 @@ pub async fn new_token(
     let (now_s, token) = (now_s(&api), random_secret(&OsChance));
     let expires_at = now_s.saturating_add(expires_in_s);
     let sha256 = hash_secret(&token);
-    let (entry, name) = edit(&api, &tenant, &id, &by, |receiver| {
+    let (entry, name) = edit(&api, &tenant, &id, Some(&by), |receiver| {
         receiver.drop_expired(now_s);
         if receiver.tokens.iter().any(|t| t.id == name) {
             return Err(Problem::new(StatusCode::CONFLICT, format!("there is a token {name}")));
@@ -281,7 +283,7 @@ pub async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
-    edit(&api, &tenant, &id, &by, |receiver| {
+    edit(&api, &tenant, &id, Some(&by), |receiver| {
         let before = receiver.tokens.len();
         receiver.tokens.retain(|t| t.id != token);
         if receiver.tokens.len() == before { Err(Problem::not_found()) } else { Ok(()) }
@@ -299,11 +301,12 @@ pub async fn revoke_all(
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
     let now_s = now_s(&api);
-    edit(&api, &tenant, &id, &by, |receiver| {
+    edit(&api, &tenant, &id, None, |receiver| {
         receiver.tokens.clear();
         receiver.revoke_issued(now_s);
         Ok(())
     })
     .await?;
+    tracing::warn!(%tenant, client = id, by, "all tokens of a receiver are revoked");
     Ok(StatusCode::NO_CONTENT)
 }

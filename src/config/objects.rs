@@ -171,7 +171,7 @@ mod tests {
                 ("acme", "streams", "siem"),
             ]
         );
-        let Object::Client(client) = &objects[3].object else { panic!("no client") };
+        let Object::Client(client) = &objects[4].object else { panic!("no client") };
         assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
         let Object::AuthorizationServer(server) = &objects[2].object else { panic!("no server") };
         let (id, value) = objects[2].secret.as_ref().unwrap();
@@ -179,15 +179,15 @@ mod tests {
             (&server.introspection.as_ref().unwrap().secret, value.as_str()),
             (id, "partners:0123456789")
         );
-        let Object::Client(client) = &objects[4].object else { panic!("no client") };
+        let Object::Client(client) = &objects[5].object else { panic!("no client") };
         let receiver = client.receiver.as_ref().unwrap();
         let hashes: Vec<&str> = receiver.secrets.iter().map(|s| s.sha256.as_str()).collect();
         assert_eq!(hashes, ["crm-secret-0123456789", "crm-old-secret-0123456789"].map(hash_secret));
         assert_eq!(receiver.tokens[0].sha256, hash_secret("crm-token-0123456789"));
         assert_eq!(client.bearer_sha256, "");
-        let (id, value) = objects[8].secret.as_ref().unwrap();
+        let (id, value) = objects[9].secret.as_ref().unwrap();
         assert_eq!(value, "Basic Y3JtOnNlY3JldA==");
-        let Object::Stream(stream) = &objects[8].object else { panic!("no stream") };
+        let Object::Stream(stream) = &objects[9].object else { panic!("no stream") };
         assert_eq!(stream.authorization_secret.as_ref(), Some(id));
         assert!(crate::stream::is_id(id));
         let shown = format!("{objects:?}");

@@ -316,7 +316,7 @@ fn the_example_is_good_and_shows_no_secret() {
         ("ACME_CRM_AUTHORIZATION", "Basic hunter2"),
     ];
     let config = load(text, &env).unwrap();
-    assert_eq!(config.objects().len(), 11);
+    assert_eq!(config.objects().len(), 12);
     assert_eq!(config.kafka.properties["sasl.password"].reveal(), "hunter2-kafka");
     assert_eq!(config.admin_address(), "127.0.0.1:8481".parse().unwrap());
     assert!(!format!("{config:?}").contains("hunter2"));

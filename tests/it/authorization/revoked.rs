@@ -91,7 +91,7 @@ async fn the_file_brings_no_token_back() {
     assert_eq!(poll(&hub, "f", &one).await.status, 200);
     assert_eq!(revoke(&hub, ("f", secret), &one).await.status, 200);
     let shown = hub.admin_send("GET", "/admin/v1/t/default/clients/f", None).await.1;
-    assert_eq!(shown["made_by"], "file", "its maker stays");
+    assert!(shown["made_by"].as_str().unwrap().starts_with("file:"), "its maker stays");
     let before = hub.mark("default").await.1;
     let hub = hub.restart().await;
     assert_eq!(hub.mark("default").await.1, before, "nothing in the file changed");
