@@ -13,6 +13,7 @@ pub mod admin_client;
 pub mod base;
 pub mod check_config;
 pub mod clock;
+pub mod conformance;
 pub mod dead_letters;
 pub mod demo;
 pub mod failure;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Look at what could not be delivered.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Test whether an SSF transmitter keeps to the specifications.
+    #[command(subcommand)]
+    Conformance(conformance::Command),
     /// Look after one stream.
     #[command(subcommand)]
     Stream(stream::Command),
@@ -136,6 +140,10 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
     let Some(command) = cli.command else {
         return Err(Failure::Usage(Cli::command().render_help().to_string()));
     };
+    if let Command::Conformance(command) = &command {
+        // Another's transmitter is tested: what this hub is configured to be has no say in it.
+        return conformance::run(command, printer);
+    }
     let config = Config::load(cli.config.as_deref(), environment());
     if let Command::CheckConfig = command {
         return check_config::run(config, printer);
@@ -144,7 +152,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config),
         Command::Demo(args) => demo::run(config, &args, printer),
-        Command::CheckConfig => Ok(()),
+        Command::CheckConfig | Command::Conformance(_) => Ok(()),
         Command::Journal(command) => journal::run(config, command, printer),
         Command::Base => base::run(&config, printer),
         Command::Store(command) => store::run(config, command, printer),
@@ -202,6 +210,9 @@ mod tests {
             "remove points nginx",
             "dead-letters list --tenant acme",
             "clock accept",
+            "conformance table",
+            "conformance transmitter --issuer https://tx.example/t/a --token t --only SSF-TX-* --silence-s 0.5",
+            "conformance transmitter --issuer https://tx.example --client-id c --client-secret s --profile caep-interop",
             "status",
             "",
         ];
@@ -221,6 +232,10 @@ mod tests {
             "why ../../x",
             "journal",
             "dead-letters redrive",
+            "conformance transmitter --issuer https://tx.example",
+            "conformance transmitter --issuer https://tx.example --client-id c",
+            "conformance transmitter --issuer https://tx.example --token t --push-url https://rx.example",
+            "conformance transmitter --issuer https://tx.example --token t --silence-s -1",
         ];
         for line in bad {
             let args = std::iter::once("ssf-hub").chain(line.split_whitespace());

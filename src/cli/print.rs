@@ -31,6 +31,11 @@ impl Printer {
         if self.json { self.line(&value.to_string()) } else { self.line(&clean(sentence)) }
     }
 
+    /// Writes a text of several lines as it is, without control characters.
+    pub fn text(&self, text: &str) -> Result<(), Failure> {
+        text.lines().try_for_each(|line| self.line(&clean(line)))
+    }
+
     fn line(&self, text: &str) -> Result<(), Failure> {
         match writeln!(std::io::stdout(), "{text}") {
             // `ssf-hub list … | head` is no failure.
