@@ -3,6 +3,7 @@
 //! `real` holds the journeys with real parts (NGINX, Keycloak, Kafka); all else needs nothing but loopback.
 
 mod bad_input;
+mod conformance;
 mod delivery;
 mod hub;
 mod kill;
