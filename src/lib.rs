@@ -49,3 +49,5 @@ pub mod history;
 
 pub mod api;
 pub mod auth;
+
+pub mod conformance;

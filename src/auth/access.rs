@@ -165,8 +165,8 @@ impl From<super::bearer::Error> for Refusal {
         match error {
             E::Missing | E::Scheme => Self::Missing,
             E::Several => Self::InvalidRequest("the header field Authorization is there more than once"),
-            E::TooLong => Self::InvalidRequest("the access token is too long"),
-            E::Token => Self::InvalidRequest("what follows Bearer has characters that no access token has"),
+            // Whatever follows `Bearer`, it is no token that anybody gave out (SSF-TX-AUTH-03).
+            E::TooLong | E::Token => Self::InvalidToken,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod backup;
 pub mod base;
 pub mod check_config;
 pub mod clock;
+pub mod conformance;
 pub mod dead_letters;
 pub mod demo;
 pub mod emit;
@@ -115,6 +116,9 @@ pub enum Command {
     /// Look at what could not be delivered, send it again, throw it away.
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// Test whether an SSF transmitter keeps to the specifications.
+    #[command(subcommand)]
+    Conformance(conformance::Command),
     /// Look after one stream.
     #[command(subcommand)]
     Stream(stream::Command),
@@ -165,6 +169,10 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
     let Some(command) = cli.command else {
         return Err(Failure::Usage(Cli::command().render_help().to_string()));
     };
+    if let Command::Conformance(command) = &command {
+        // Another's transmitter is tested: what this hub is configured to be has no say in it.
+        return conformance::run(command, printer);
+    }
     let config = Config::load(cli.config.as_deref(), environment());
     if let Command::CheckConfig = command {
         return check_config::run(config, printer);
@@ -173,7 +181,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config),
         Command::Demo(args) => demo::run(config, &args, printer),
-        Command::CheckConfig => Ok(()),
+        Command::CheckConfig | Command::Conformance(_) => Ok(()),
         Command::Journal(command) => journal::run(config, command, printer),
         Command::Base => base::run(&config, printer),
         Command::Backup(args) => backup::run(&config, &args, printer),
@@ -258,6 +266,9 @@ mod tests {
             "dead-letters discard --reason timeout",
             "attempts crm --tenant acme",
             "clock accept",
+            "conformance table",
+            "conformance transmitter --issuer https://tx.example/t/a --token t --only SSF-TX-* --silence-s 0.5",
+            "conformance transmitter --issuer https://tx.example --client-id c --client-secret s --profile caep-interop",
             "status",
             "",
         ];
@@ -291,6 +302,10 @@ mod tests {
             "dead-letters redrive",
             "dead-letters redrive --all --jti j",
             "attempts ../x",
+            "conformance transmitter --issuer https://tx.example",
+            "conformance transmitter --issuer https://tx.example --client-id c",
+            "conformance transmitter --issuer https://tx.example --token t --push-url https://rx.example",
+            "conformance transmitter --issuer https://tx.example --token t --silence-s -1",
         ];
         for line in bad {
             let args = std::iter::once("ssf-hub").chain(line.split_whitespace());

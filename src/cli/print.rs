@@ -39,6 +39,11 @@ impl Printer {
         lines.iter().try_for_each(|text| self.line(&clean(text)))
     }
 
+    /// Writes a text of several lines as it is, without control characters.
+    pub fn text(&self, text: &str) -> Result<(), Failure> {
+        text.lines().try_for_each(|line| self.line(&clean(line)))
+    }
+
     fn line(&self, text: &str) -> Result<(), Failure> {
         match writeln!(std::io::stdout(), "{text}") {
             // `ssf-hub list … | head` is no failure.

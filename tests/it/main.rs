@@ -7,6 +7,7 @@ mod apply;
 mod authorization;
 mod backup;
 mod bad_input;
+mod conformance;
 mod delivery;
 mod egress;
 mod emit;
