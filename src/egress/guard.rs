@@ -65,7 +65,9 @@ impl Guard {
         let address = match url.host().ok_or(Refused::Url)? {
             Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
             Host::Ipv6(ip) => Some(IpAddr::V6(ip)),
-            // A name may be anything here; what it resolves to is judged before a connection is made.
+            // Where plain http is for loopback only, a name says which it is: no SET waits for an address to tell.
+            Host::Domain(name) if plain && !self.http && !is_local(name) => return Err(Refused::Scheme),
+            // Another name may be anything here; what it resolves to is judged before a connection is made.
             Host::Domain(_) => None,
         };
         match address {
@@ -75,6 +77,12 @@ impl Guard {
             _ => Ok(url),
         }
     }
+}
+
+/// Whether a name is this machine's, by its form (RFC 6761, 6.3).
+fn is_local(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod cpu;
 mod fanout;
 #[allow(dead_code, reason = "shared with the line's")]
 mod figures;
+mod foreign;
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../it/hub.rs"]
 mod hub;
@@ -26,6 +27,7 @@ mod receivers;
 mod sets;
 mod slow;
 mod streams;
+mod subjects;
 mod wire;
 
 use figures::Figures;
@@ -63,6 +65,14 @@ fn main() {
         if wanted("fanout") {
             b.figures.title("Out: 10,000 polled streams of 100 clients, nobody asks");
             fanout::run(b).await;
+        }
+        if wanted("foreign") {
+            b.figures.title("Management API: another receiver's stream, and one that does not exist");
+            foreign::run(b).await;
+        }
+        if wanted("subjects") {
+            b.figures.title("Subjects: one stream, folded in this process");
+            subjects::run(b);
         }
         if wanted("slow") {
             b.figures.title("Push: SET sent → SET at the receivers, with and without one that never answers");

@@ -70,8 +70,11 @@ impl Authority {
     pub fn leaf(&self, name: &str, key: PKey<Private>, days: u32) -> Leaf {
         let mut builder = begin(name, &key, days);
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
-        let names =
-            SubjectAlternativeName::new().dns(name).build(&builder.x509v3_context(None, None)).unwrap();
+        let names = SubjectAlternativeName::new()
+            .dns(name)
+            .ip("127.0.0.1")
+            .build(&builder.x509v3_context(None, None))
+            .unwrap();
         builder.append_extension(names).unwrap();
         builder.sign(&self.key, MessageDigest::sha256()).unwrap();
         Leaf { certificate: builder.build(), key }

@@ -372,6 +372,7 @@ async fn bad_requests_say_why_and_change_nothing() {
         push("https://10.0.0.1/"),
         push("https://169.254.169.254/latest"),
         push("ftp://127.0.0.1/"),
+        push("http://r.example/"),
         json!({ "delivery": { "method": PUSH } }),
         json!({ "delivery": { "method": "urn:example:x" } }),
         json!({ "events_requested": 7 }),
@@ -452,4 +453,46 @@ async fn silent_receivers_are_paused_and_told_and_rights_that_narrow_bind_at_onc
     revoke(&hub, &idp, "j1", "a@x").await;
     assert!(!types(&a.take(&stream).await).contains(&SESSION_REVOKED.to_string()));
     hub.stop().await;
+}
+
+/// Two hubs, each a receiver of the other by a stream that it made there itself, under a token that it got there.
+#[tokio::test]
+async fn a_ring_of_two_hubs_falls_silent() {
+    let (one, two) = (Hub::start().await, Hub::start().await);
+    let idp = idp(&one).await;
+    let mut counts = vec![];
+    for (from, to) in [(&one, &two), (&two, &one)] {
+        let rights = json!({ "aud": [to.iss("default")], "alg": "ES256" });
+        let receiver = receiver(from, "peer", rights).await;
+        let upstream = json!({
+            "iss": from.iss("default"), "aud": [to.iss("default")],
+            "jwks": { "url": format!("{}/jwks.json", from.iss("default")) },
+        });
+        to.put("default", "upstreams", "peer", upstream).await;
+        let delivery = json!({ "method": PUSH, "endpoint_url": format!("{}/in/peer", to.iss("default")) });
+        let stream =
+            receiver.create(json!({ "events_requested": [SESSION_REVOKED], "delivery": delivery })).await;
+        assert_eq!(receiver.verify(&stream, "ring").await, 204);
+        counts.push((from, stream));
+    }
+    revoke(&one, &idp, "logout", "a@x").await;
+    let idle = || async {
+        let owed = |status: &Value| status["tenants"]["default"]["owed"] == 0;
+        owed(&one.status().await) && owed(&two.status().await)
+    };
+    until("nothing is owed any more", 20, idle).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("and nothing came after it", 20, idle).await;
+    let mut sets = 0;
+    for (hub, stream) in counts {
+        let path = format!("/admin/v1/t/default/streams/{}/attempts", stream["stream_id"].as_str().unwrap());
+        let (_, shown) = hub.admin_send("GET", &path, None).await;
+        let attempts = shown["attempts"].as_array().unwrap();
+        assert!(attempts.iter().all(|a| a["status"] == 202), "{attempts:?}");
+        sets += attempts.len();
+    }
+    println!("one logout in a ring of two hubs: {sets} SETs, two of them verifications");
+    assert_eq!(sets, 4, "two verifications, the logout once in each direction");
+    one.stop().await;
+    two.stop().await;
 }

@@ -92,6 +92,10 @@ impl World {
                         Ok(true)
                     }
                     Some(Err(Refused::NoObject(_))) if !matches!(before, Known::Is(Some(_))) => Ok(false),
+                    // What relays is never verified.
+                    Some(Err(Refused::Unfit(_))) if !matches!(before, Known::Is(Some(shape)) if !crate::facts::is_relay(shape)) => {
+                        Ok(false)
+                    }
                     Some(Err(other)) => {
                         ensure!(self.refusable(Some(&other)), "refused", "stream {stream}: {other}");
                         Ok(false)

@@ -14,7 +14,7 @@ use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::lineage::keyed::KeyHash;
 use ssf_hub::stream::status::Status;
-use ssf_hub::stream::{Stream, StreamNo};
+use ssf_hub::stream::Stream;
 use ssf_hub::tenant::{Seq, TenantId};
 
 use crate::fail::{Failure, ensure};
@@ -119,8 +119,12 @@ impl Account {
         let due = |life: &Life| life.ending.is_some_and(|(.., due_ms)| due_ms <= time_ms);
         let due: Vec<u32> = self.lives.iter().filter(|(_, life)| due(life)).map(|(no, _)| *no).collect();
         for no in due {
-            if let Some((_, item, _)) = self.stop(no) {
-                self.outcome(&Outcome(StreamNo(no), item.seq, item.index, Fate::GaveUp, None));
+            // The hub itself gives up what the receiver did not hear in time.
+            if let Some((_, item, _)) = self.stop(no)
+                && self.owed.remove(&(no, item))
+            {
+                self.dropped.insert((no, item));
+                self.dead.insert((no, item));
             }
         }
         match body {

@@ -13,6 +13,7 @@ use ssf_hub::hub::names;
 use ssf_hub::hub::state::SEEN_WINDOW_MS;
 use ssf_hub::lineage::keyed::KeyHash;
 use ssf_hub::revocation::record::Basis;
+use ssf_hub::set::event_type::EventType;
 use ssf_hub::tenant::{EntryId, Seq};
 
 use crate::fail::{Failure, ensure, failure};
@@ -222,10 +223,15 @@ impl Model {
                 let other = self.named.iter().find(|(_, n)| same(n));
                 ensure!(other.is_none(), "jti", "{named:?} is called {jti} and {}", other.unwrap().0);
                 self.named.insert(jti, named);
-                let echo =
-                    names::echo(&claims.txn, names::event_hash(&claims.uri, &claims.sub_id, &claims.event));
-                self.went_out.insert((tenant, echo));
-                self.received.push((tenant, claims.clone()));
+                // What is about a stream itself comes back to nobody.
+                if !EventType::from_uri(&claims.uri).is_control() {
+                    let echo = names::echo(
+                        &claims.txn,
+                        names::event_hash(&claims.uri, &claims.sub_id, &claims.event),
+                    );
+                    self.went_out.insert((tenant, echo));
+                    self.received.push((tenant, claims.clone()));
+                }
             }
         }
         self.got.insert((tenant, no, item));

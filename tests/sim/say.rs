@@ -86,7 +86,8 @@ impl World {
                 let known = word.stream.map(|stream| self.model.streams[&(of, stream)]);
                 let wants = |shape: u8| {
                     let stream = facts::stream(word.stream.unwrap_or(0), shape);
-                    stream.events_requested.iter().any(|uri| uri == "*" || *uri == word.uri())
+                    !stream.relay
+                        && stream.events_requested.iter().any(|uri| uri == "*" || *uri == word.uri())
                 };
                 let wrong = matches!(known, None | Some(Known::Is(Some(_))))
                     && !matches!(known, Some(Known::Is(Some(shape))) if !wants(shape));

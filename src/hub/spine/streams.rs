@@ -49,7 +49,12 @@ impl Spine {
 /// The entry of a change; `None` where it already holds.
 fn body(state: &State, stream: StreamNo, act: StreamAct, txn: String) -> Result<Option<Body>, Refused> {
     let by = act.by;
+    let relays = state.streams().get(&stream).is_some_and(|s| s.relay);
     Ok(match act.what {
+        // Only originals go on it: nothing of the hub's own, and whatever they are about.
+        StreamChange::Subject { .. } | StreamChange::Verify { .. } if relays => {
+            return Err(Refused::Unfit("the stream relays originals: it is no SSF stream".into()));
+        }
         StreamChange::Subject { add, subject, grace_ms, subjects_max } => {
             let matcher = Matcher::of(subject.get());
             if matcher.is_none_or(|m| state.subject_is(stream, add, &m)) {
@@ -64,6 +69,7 @@ fn body(state: &State, stream: StreamNo, act: StreamAct, txn: String) -> Result<
             Some(Body::Subjects(Subjects { stream, add, subject, by, grace_ms }))
         }
         StreamChange::Status { status, reason, announce_ms } => {
+            let announce_ms = announce_ms.filter(|_| !relays);
             let life = state.life(stream);
             let pending = life.ending.as_ref().map(|e| (e.status, &e.reason));
             let holds = (life.ending.is_none() && life.status == status && life.reason == reason)

@@ -143,6 +143,9 @@ fn with_delivery(stream: Stream, rights: &Receiver, delivery: Delivery) -> Resul
         (Method::Push, None) => {
             return Err(Refused::Bad("delivery.endpoint_url is required for push".into()));
         }
+        (Method::Push, Some(url)) if url::Url::parse(&url).is_err() => {
+            return Err(Refused::Bad("delivery.endpoint_url must be a URL".into()));
+        }
         (Method::Push, Some(url)) if !rights.may_push_to(&url) => {
             return Err(Refused::Forbidden("this receiver may not be pushed to at this URL"));
         }
