@@ -13,8 +13,8 @@ use ssf_hub::hub::entry::{Body, Fate, Outcome, Redrive, Route};
 use ssf_hub::hub::names;
 use ssf_hub::hub::object::{Object, ObjectKind};
 use ssf_hub::lineage::keyed::KeyHash;
-use ssf_hub::stream::status::Status;
 use ssf_hub::stream::Stream;
+use ssf_hub::stream::status::Status;
 use ssf_hub::tenant::{Seq, TenantId};
 
 use crate::fail::{Failure, ensure};
