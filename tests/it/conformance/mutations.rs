@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ssf_hub::conformance::report::Verdict;
 
 use super::run;
-use super::scripted::common;
+use super::scripted::{Common, common};
 
 const FAILED: Verdict = Verdict::Failed;
 const WARNING: Verdict = Verdict::Warning;
@@ -14,7 +14,9 @@ const WARNING: Verdict = Verdict::Warning;
 const AT_ONCE: usize = 6;
 
 /// How it goes wrong, the default of its streams, the row, the verdict.
-const TABLE: &[(&str, &str, &str, Verdict)] = &[
+type Wrong = (&'static str, &'static str, &'static str, Verdict);
+
+const TABLE: &[Wrong] = &[
     ("metadata as text", "ALL", "SSF-TX-META-05", FAILED),
     ("metadata by POST", "ALL", "SSF-TX-META-04", FAILED),
     ("issuer is another", "ALL", "SSF-TX-META-02", FAILED),
@@ -122,18 +124,28 @@ fn beside(row: &str) -> &'static [&'static str] {
 async fn each_wrong_is_found_by_its_row() {
     let (common, places) = (common(), Arc::new(tokio::sync::Semaphore::new(AT_ONCE)));
     let mut running = tokio::task::JoinSet::new();
-    for (wrong, default, row, verdict) in TABLE {
+    for (nth, (wrong, default, row, verdict)) in TABLE.iter().enumerate() {
         let (common, places) = (common.clone(), places.clone());
         running.spawn(async move {
             let _place = places.acquire_owned().await.unwrap();
-            let only: Vec<&str> = beside(row).iter().copied().chain([*row]).collect();
-            let report = run(&common, wrong, default, &only).await;
-            let found = report.row(row).unwrap();
-            (found.verdict != *verdict)
-                .then(|| format!("{wrong}: {row} is {:?} ({})", found.verdict, found.why))
+            missed(&common, (wrong, default, row, *verdict)).await.map(|_| nth)
         });
     }
-    let all = running.join_all().await;
-    let missed: Vec<String> = all.into_iter().flatten().collect();
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    // Some rows wait for what comes, and on a busy machine it comes too late. Those get one more run, alone.
+    let mut late: Vec<usize> = running.join_all().await.into_iter().flatten().collect();
+    late.sort_unstable();
+    assert!(late.len() <= TABLE.len() / 10, "{} rows missed what they are for", late.len());
+    let mut all = vec![];
+    for nth in late {
+        all.extend(missed(&common, TABLE[nth]).await);
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+/// What the row said, if it is not what it should have said.
+async fn missed(common: &Common, (wrong, default, row, verdict): Wrong) -> Option<String> {
+    let only: Vec<&str> = beside(row).iter().copied().chain([row]).collect();
+    let report = run(common, wrong, default, &only).await;
+    let found = report.row(row).unwrap();
+    (found.verdict != verdict).then(|| format!("{wrong}: {row} is {:?} ({})", found.verdict, found.why))
 }
