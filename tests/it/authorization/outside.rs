@@ -16,9 +16,12 @@ use super::super::hub::Hub;
 use super::super::peers::{Idp, axum_serve, now_s};
 use super::{Got, poll, receiver, shifted};
 
+/// What a server says to headers and body.
+type Answer = Box<dyn Fn(&HeaderMap, &str) -> (StatusCode, Value) + Send + Sync>;
+
 /// What a peer answers, and how often it was asked.
 struct Peer {
-    answer: Box<dyn Fn(&HeaderMap, &str) -> (StatusCode, Value) + Send + Sync>,
+    answer: Answer,
     calls: AtomicUsize,
 }
 
