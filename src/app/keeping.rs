@@ -3,14 +3,12 @@
 //! In the flow: beside the sequencer, which it asks like everybody else; what it does is an entry with `hub` as its
 //! author, a log line, and on the stream a stream-updated event (SSF 1.0, 8.1.5).
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::DateTime;
-use cron::Schedule;
 use tokio::sync::watch;
 
+use super::schedule::Times;
 use super::tasks::Tasks;
 use crate::clock::SharedClock;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -27,8 +25,6 @@ use crate::transmitter::ssf::activity::Activity;
 const BY: &str = "hub";
 /// How often silent receivers are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A schedule is looked at again at least so often: clocks jump.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// What this needs.
 #[derive(Clone)]
 pub struct Keeper {
@@ -108,21 +104,8 @@ fn watched(spine: &Spine) -> Vec<Watched> {
 
 /// Verifies every stream that flows whenever the schedule says so, until `stop`.
 async fn alive(keeper: Keeper, cron: String, mut stop: watch::Receiver<bool>) {
-    // The configuration was checked; one that is no schedule never gets here.
-    let Ok(schedule) = Schedule::from_str(&cron) else { return };
-    let now = || DateTime::from_timestamp_millis(keeper.clock.wall_ms()).unwrap_or_default();
-    let mut after = now();
-    loop {
-        let Some(next) = schedule.after(&after).next() else { return };
-        let left = (next - now()).to_std().unwrap_or(Duration::ZERO);
-        tokio::select! {
-            () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        if now() < next {
-            continue;
-        }
-        after = now();
+    let Some(mut times) = Times::of(&cron, keeper.clock.clone()) else { return };
+    while times.next(&mut stop).await {
         let Ok(streams) = keeper.hub.look(flowing).await else { return };
         tracing::info!(streams = streams.len(), "streams are verified by the schedule");
         for (tenant, stream_id) in streams {

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use cron::Schedule;
 use tokio::sync::watch;
 
@@ -16,23 +16,43 @@ use crate::hub::sequencer::Hub;
 /// Clocks jump: the next time is looked up again at least so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// The times of a cron schedule.
+pub struct Times {
+    schedule: Schedule,
+    clock: SharedClock,
+    after: DateTime<Utc>,
+}
+
+impl Times {
+    /// None where `cron` is no schedule; the configuration was checked, so that this does not happen.
+    pub fn of(cron: &str, clock: SharedClock) -> Option<Self> {
+        let after = now(&clock);
+        Some(Self { schedule: Schedule::from_str(cron).ok()?, clock, after })
+    }
+
+    /// Waits for the next time; false once `stop` says so or the schedule is over.
+    pub async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> bool {
+        let Some(next) = self.schedule.after(&self.after).next() else { return false };
+        while now(&self.clock) < next {
+            let left = (next - now(&self.clock)).to_std().unwrap_or(Duration::ZERO);
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+                _ = stop.wait_for(|stop| *stop) => return false,
+            }
+        }
+        self.after = now(&self.clock);
+        !*stop.borrow()
+    }
+}
+
+fn now(clock: &SharedClock) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(clock.wall_ms()).unwrap_or_default()
+}
+
 /// Writes a base whenever the schedule says so, until `stop`.
 pub async fn bases(hub: Hub, cron: String, clock: SharedClock, mut stop: watch::Receiver<bool>) {
-    // The configuration was checked; one that is no schedule never gets here.
-    let Ok(schedule) = Schedule::from_str(&cron) else { return };
-    let now = || DateTime::from_timestamp_millis(clock.wall_ms()).unwrap_or_default();
-    let mut after = now();
-    loop {
-        let Some(next) = schedule.after(&after).next() else { return };
-        let left = (next - now()).to_std().unwrap_or(Duration::ZERO);
-        tokio::select! {
-            () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        if now() < next {
-            continue;
-        }
-        after = now();
+    let Some(mut times) = Times::of(&cron, clock) else { return };
+    while times.next(&mut stop).await {
         match hub.base().await {
             Ok(base) => tracing::info!(base, "a base is written"),
             Err(error) => tracing::error!(%error, "the base could not be written"),
