@@ -9,6 +9,7 @@
 
 mod accept;
 mod backlog;
+mod bench;
 mod cpu;
 mod deliver;
 mod figures;
@@ -27,72 +28,47 @@ mod sets;
 mod start;
 mod wire;
 
-use figures::Figures;
-use ssf_hub::clock::Stopwatch;
+use bench::Bench;
 use ssf_hub::jose::alg::Alg;
-
-/// What every part of the run needs.
-pub struct Bench {
-    pub quick: bool,
-    pub josekit: raw::Josekit,
-    pub figures: Figures,
-}
-
-impl Bench {
-    /// So many, or about a fifth in a quick run.
-    pub fn many(&self, n: usize) -> usize {
-        if self.quick { n.div_ceil(5) } else { n }
-    }
-
-    /// How many rounds a figure is the median of.
-    pub fn rounds(&self) -> usize {
-        if self.quick { 2 } else { 3 }
-    }
-}
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| args.iter().any(|a| a == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    if has(raw::BARE_AXUM) {
+    if args.iter().any(|arg| arg == raw::BARE_AXUM) {
         return runtime.block_on(raw::bare_axum());
     }
-    let only: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| *o == name);
-    let watch = Stopwatch::start();
-    let mut bench =
-        Bench { quick: has("--quick"), josekit: raw::Josekit::new(), figures: Figures::begin("the line") };
+    let mut bench = Bench::of("the line", &args);
     runtime.block_on(async {
         let b = &mut bench;
-        if wanted("raw") {
+        if b.wants("raw") {
             b.figures.title("Raw costs, all cores busy");
             raw::show(b).await;
         }
-        if wanted("accept") {
+        if b.wants("accept") {
             b.figures.title("In: RS256, 256 in flight, nobody subscribed");
             accept::run(b).await;
         }
-        if wanted("deliver") {
+        if b.wants("deliver") {
             b.figures.title("Through: one SET in, durable, and out by push or poll; 64 in flight");
             deliver::push(b, "push_rs256_cpu", Alg::RS256, 1.25).await;
             deliver::push(b, "push_es256_cpu", Alg::ES256, 2.3).await;
             deliver::whole(b, "whole_es256_cpu", Alg::ES256, 300.0).await;
             deliver::whole(b, "whole_rs256_cpu", Alg::RS256, 2000.0).await;
         }
-        if wanted("idle") {
+        if b.wants("idle") {
             b.figures.title("How long: SET sent → derived SET at the receiver, its flush included");
             idle::run(b).await;
         }
-        if wanted("lookup") {
+        if b.wants("lookup") {
             b.figures.title("Gate: 1,000,000 records");
             lookup::run(b);
         }
-        if wanted("backlog") {
+        if b.wants("backlog") {
             b.figures.title("Journal and backlog: ES256, 256 in flight, polled streams");
             let history = backlog::run(b).await;
             b.figures.title("Start with 100,000 entries of history");
             start::run(b, history).await;
         }
     });
-    bench.figures.end(watch.elapsed());
+    bench.end();
 }

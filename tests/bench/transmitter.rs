@@ -6,6 +6,7 @@
 //! with `run(&mut Bench)` and a name in `main`.
 #![allow(clippy::disallowed_methods, reason = "a benchmark is no part of the hub")]
 
+mod bench;
 mod burst;
 mod cpu;
 mod fanout;
@@ -30,59 +31,35 @@ mod streams;
 mod subjects;
 mod wire;
 
-use figures::Figures;
-use ssf_hub::clock::Stopwatch;
-
-/// What every part of the run needs.
-pub struct Bench {
-    pub quick: bool,
-    pub josekit: raw::Josekit,
-    pub figures: Figures,
-}
-
-impl Bench {
-    /// So many, or about a fifth in a quick run.
-    pub fn many(&self, n: usize) -> usize {
-        if self.quick { n.div_ceil(5) } else { n }
-    }
-
-    /// How many rounds a figure is the median of.
-    pub fn rounds(&self) -> usize {
-        if self.quick { 2 } else { 3 }
-    }
-}
+use bench::Bench;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let only: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|o| *o == name);
-    let quick = args.iter().any(|a| a == "--quick");
-    let watch = Stopwatch::start();
-    let mut bench = Bench { quick, josekit: raw::Josekit::new(), figures: Figures::begin("the transmitter") };
+    let mut bench = Bench::of("the transmitter", &args);
     runtime.block_on(async {
         let b = &mut bench;
-        if wanted("fanout") {
+        if b.wants("fanout") {
             b.figures.title("Out: 10,000 polled streams of 100 clients, nobody asks");
             fanout::run(b).await;
         }
-        if wanted("foreign") {
+        if b.wants("foreign") {
             b.figures.title("Management API: another receiver's stream, and one that does not exist");
             foreign::run(b).await;
         }
-        if wanted("subjects") {
+        if b.wants("subjects") {
             b.figures.title("Subjects: one stream, folded in this process");
             subjects::run(b);
         }
-        if wanted("slow") {
+        if b.wants("slow") {
             b.figures.title("Push: SET sent → SET at the receivers, with and without one that never answers");
             slow::run(b).await;
         }
-        if wanted("burst") {
+        if b.wants("burst") {
             b.figures
                 .title("In beside out: 500 SETs a second, with and without a burst of 10,000 signatures");
             burst::run(b).await;
         }
     });
-    bench.figures.end(watch.elapsed());
+    bench.end();
 }
