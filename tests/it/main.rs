@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod conformance;
 mod delivery;
+mod demo;
 mod egress;
 mod emit;
 mod hub;
