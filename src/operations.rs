@@ -117,12 +117,17 @@ impl Operations {
         std::mem::take(gathered).into_iter().rev().collect()
     }
 
-    /// The newest events, oldest first, at most `max`.
+    /// The newest events, oldest first, at most `max`. Reads files: not for a thread that must not block.
     pub fn latest(&self, max: usize) -> Vec<Event> {
-        let _log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut events: Vec<Event> = [self.older(), self.path.clone()]
-            .iter()
-            .filter_map(|path| std::fs::read_to_string(path).ok())
+        // Both generations are opened between two turns; who notes does not wait for the reading.
+        let opened = {
+            let _log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            [self.older(), self.path.clone()].map(|path| File::open(path).ok())
+        };
+        let mut events: Vec<Event> = opened
+            .into_iter()
+            .flatten()
+            .filter_map(|file| io::read_to_string(file).ok())
             .flat_map(|text| text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect::<Vec<_>>())
             .collect();
         events.split_off(events.len().saturating_sub(max))

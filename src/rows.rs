@@ -108,27 +108,76 @@ where
     fn row_value(value: &V) -> Vec<u8> {
         postcard::to_stdvec(value).unwrap_or_default()
     }
+}
 
+/// A table, whatever its rows are: what the mirror, a base and the digest see of it.
+pub trait Rows: Send {
     /// Hands over what changed since the last call; `prefix` stands in front of every key.
-    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+    fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>);
+    /// Forgets what changed: the rows were just loaded, or nobody mirrors them.
+    fn settle(&mut self);
+    /// Every row, in order.
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>);
+    /// Feeds every row into a digest.
+    fn digest(&self, sha: &mut Sha256);
+    /// Takes a row back in; `false` if it belongs to another table.
+    ///
+    /// # Errors
+    /// [`BadRow`] if it is this table's and cannot be read.
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow>;
+    /// The same rows once more; none counts as changed.
+    fn copy(&self) -> Box<dyn Rows>;
+}
+
+/// Tables that belong together.
+pub trait Tables {
+    /// Every table, in the order of the digest.
+    fn each(&self, visit: &mut dyn FnMut(&dyn Rows));
+
+    /// The same, to be changed.
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows));
+
+    /// Every row, table after table.
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+        self.each(&mut |rows| rows.dump(out));
+    }
+
+    /// Takes a row back in; `false` if it is no table's. What follows from the rows is built after the last.
+    ///
+    /// # Errors
+    /// [`BadRow`] if it cannot be read.
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
+        let mut taken = Ok(false);
+        self.each_mut(&mut |rows| {
+            if matches!(taken, Ok(false)) {
+                taken = rows.load(key, value);
+            }
+        });
+        taken
+    }
+}
+
+impl<K, V> Rows for Table<K, V>
+where
+    K: Ord + Clone + Serialize + DeserializeOwned + Send + 'static,
+    V: Clone + Serialize + DeserializeOwned + Send + 'static,
+{
+    fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
         for key in std::mem::take(&mut self.dirty) {
             let value = self.map.get(&key).map(Self::row_value);
             out.push((self.row_key_behind(prefix, &key), value));
         }
     }
 
-    /// Forgets what changed: the rows were just loaded, or nobody mirrors them.
-    pub fn settle(&mut self) {
+    fn settle(&mut self) {
         self.dirty.clear();
     }
 
-    /// Every row, in order.
-    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
         out.extend(self.map.iter().map(|(k, v)| (self.row_key(k), Self::row_value(v))));
     }
 
-    /// Feeds every row into a digest.
-    pub fn digest(&self, sha: &mut Sha256) {
+    fn digest(&self, sha: &mut Sha256) {
         for (key, value) in &self.map {
             for part in [self.row_key(key), Self::row_value(value)] {
                 sha.update((part.len() as u64).to_be_bytes());
@@ -137,8 +186,7 @@ where
         }
     }
 
-    /// Takes a row back in; `false` if it belongs to another table.
-    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
         let Some((tag, key)) = key.split_first() else { return Err(BadRow { table: self.tag }) };
         if *tag != self.tag {
             return Ok(false);
@@ -146,6 +194,10 @@ where
         let bad = |_| BadRow { table: self.tag };
         self.map.insert(postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?);
         Ok(true)
+    }
+
+    fn copy(&self) -> Box<dyn Rows> {
+        Box::new(Self { tag: self.tag, map: self.map.clone(), dirty: BTreeSet::new() })
     }
 }
 
@@ -186,6 +238,12 @@ mod tests {
             sha.finalize()
         };
         assert_eq!(sum(&t), sum(&back));
+        let mut copied = t.copy();
+        let mut sha = Sha256::new();
+        copied.digest(&mut sha);
+        assert_eq!(sha.finalize(), sum(&t));
+        copied.drain(&[], &mut again);
+        assert!(again.is_empty());
         back.insert((1, "a".into()), -6);
         assert_ne!(sum(&t), sum(&back));
         assert!(!Table::<u8, u8>::new(8).load(&rows[0].0, &rows[0].1).unwrap());

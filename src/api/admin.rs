@@ -12,14 +12,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::facts::Receipt;
-use super::operator::{acting, reading};
+use super::operator::{Asked, acting, asked, reading};
 use super::problem::Problem;
 use super::{Api, credentials, deliveries, emit, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
-use crate::hub::base::hex;
-use crate::hub::command::{StreamAct, StreamChange};
+use crate::hub::base::{Folded as _, hex};
+use crate::hub::command::{Refused, StreamAct, StreamChange};
 use crate::hub::entry::{Act, Named};
 use crate::hub::object::ObjectKind;
+use crate::hub::spine::Spine;
+use crate::hub::state::State as Tenant;
 use crate::jose::exact;
 use crate::lineage::alias::Alias;
 use crate::revocation::key::{KILLABLE, kinds_of};
@@ -96,44 +98,65 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
     ([(header::CONTENT_TYPE, kind)], api.page.encode())
 }
 
-async fn status(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Looked {
+    /// With the digest of each tenant's state: every row is read for it.
+    #[serde(default)]
+    digest: bool,
+}
+
+async fn status(
+    State(api): State<Arc<Api>>,
+    query: Result<Query<Looked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
     reading(&api, &headers)?;
+    let Query(Looked { digest }) = query.map_err(|bad| Problem::bad_request(bad.body_text()))?;
     let kafka = (api.kafka)();
-    let seen = api.hub.look(move |spine| {
-        let tenants: serde_json::Map<String, Value> = spine
-            .states()
-            .iter()
-            .map(|(tenant, s)| {
-                let value = json!({
-                    "seq": s.seq().0,
-                    "time_ms": s.time_ms(),
-                    "digest": hex(&s.digest()),
-                    "nodes": s.graph().len(),
-                    "records": s.standings().count(),
-                    "owed": s.owed_len(),
-                    "dead_letters": s.dead_letters().count(),
-                });
-                (tenant.to_string(), value)
-            })
-            .collect();
-        let stats = spine.stats();
+    let seen = move |spine: &Spine| seen(spine, kafka);
+    if !digest {
+        return Ok(Json(api.hub.look(seen).await?));
+    }
+    acting(&api, &headers)?;
+    let (mut seen, snapshot) = api.hub.snapshot(seen).await?;
+    let digests = move || -> Vec<_> {
+        snapshot.states.into_iter().map(|(tenant, state)| (tenant, hex(&state.digest()))).collect()
+    };
+    for (tenant, digest) in tokio::task::spawn_blocking(digests).await.map_err(|_| Refused::Stopping)? {
+        seen["tenants"][tenant.as_str()]["digest"] = digest.into();
+    }
+    Ok(Json(seen))
+}
+
+fn seen(spine: &Spine, kafka: Value) -> Value {
+    let of = |s: &Tenant| {
         json!({
-            "journal": hex(&spine.journal().id().0),
-            "end": spine.journal().end(),
-            "intake": spine.intake().map_or_else(|e| e.to_string(), |()| "open".into()),
-            "flushes": stats.flushes,
-            "entries": stats.entries,
-            "bytes": stats.bytes,
-            "tenants": tenants,
-            "kafka": kafka,
+            "seq": s.seq().0,
+            "time_ms": s.time_ms(),
+            "nodes": s.graph().len(),
+            "records": s.standings_len(),
+            "owed": s.owed_len(),
+            "dead_letters": s.dead_letters_len(),
         })
-    });
-    Ok(Json(seen.await?))
+    };
+    let tenants = spine.states().iter().map(|(tenant, state)| (tenant.to_string(), of(state)));
+    let stats = spine.stats();
+    json!({
+        "journal": hex(&spine.journal().id().0),
+        "end": spine.journal().end(),
+        "intake": spine.intake().map_or_else(|e| e.to_string(), |()| "open".into()),
+        "flushes": stats.flushes,
+        "entries": stats.entries,
+        "bytes": stats.bytes,
+        "tenants": tenants.collect::<serde_json::Map<String, Value>>(),
+        "kafka": kafka,
+    })
 }
 
 async fn base(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
     acting(&api, &headers)?;
-    Ok(Json(json!({ "base": api.hub.base().await? })))
+    Ok(Json(json!({ "base": (api.base)().await? })))
 }
 
 #[derive(Deserialize)]
@@ -170,8 +193,9 @@ async fn operations(
 ) -> Result<Json<Value>, Problem> {
     reading(&api, &headers)?;
     let Query(query) = query.map_err(|bad| Problem::bad_request(bad.body_text()))?;
-    let events = api.operations.latest(query.last.unwrap_or(100).min(crate::operations::ROWS_MAX));
-    Ok(Json(json!(events)))
+    let last = query.last.unwrap_or(100).min(crate::operations::ROWS_MAX);
+    let read = tokio::task::spawn_blocking(move || api.operations.latest(last)).await;
+    Ok(Json(json!(read.map_err(|_| Refused::Stopping)?)))
 }
 
 async fn why(
@@ -221,17 +245,10 @@ async fn lift(
 }
 
 async fn act(api: &Api, tenant: &str, kill: bool, request: Request) -> Result<Json<Receipt>, Problem> {
-    let (parts, body) = request.into_parts();
-    let by = acting(api, &parts.headers)?;
-    let tenant = tenant_of(tenant)?;
-    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
-    let asked: ActRequest = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let Asked { by, tenant, asked } = asked::<ActRequest>(api, tenant, request).await?;
     let target = asked.target.checked().map_err(|e| Problem::bad_request(format!("target: {e}")))?;
     if asked.reason.trim().is_empty() || asked.reason.len() > REASON_MAX {
         return Err(Problem::bad_request("a reason of 1 to 1000 characters is needed"));
-    }
-    if api.views.of(&tenant).is_none() {
-        return Err(Problem::not_found());
     }
     if !can_be_killed(api, &tenant, &target).await? {
         let kinds = KILLABLE.join(", ");
@@ -301,11 +318,7 @@ async fn set_stream_status(
         #[serde(default)]
         reason: Option<String>,
     }
-    let (parts, body) = request.into_parts();
-    let by = acting(&api, &parts.headers)?;
-    let tenant = tenant_of(&tenant)?;
-    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
-    let wanted: Wanted = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let Asked { by, tenant, asked: wanted } = asked::<Wanted>(&api, &tenant, request).await?;
     if wanted.reason.as_ref().is_some_and(|reason| reason.len() > REASON_MAX) {
         return Err(Problem::bad_request("reason must have at most 1000 bytes"));
     }

@@ -14,13 +14,11 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::admin::tenant_of;
-use super::operator::{acting, reading};
+use super::operator::{self, reading};
 use super::problem::Problem;
-use super::unread;
 use crate::hub::command::Which;
 use crate::hub::effect::Item;
 use crate::hub::state::{DeadLetter, State as Hub};
-use crate::jose::exact;
 use crate::stream::StreamNo;
 use crate::tenant::{Seq, TenantId};
 use crate::transmitter::issue::jti;
@@ -206,14 +204,7 @@ pub async fn discard(
 }
 
 async fn act(api: &Api, tenant: &str, discard: bool, request: Request) -> Result<Json<Done>, Problem> {
-    let (parts, body) = request.into_parts();
-    let by = acting(api, &parts.headers)?;
-    let tenant = tenant_of(tenant)?;
-    let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
-    let asked: Asked = exact::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
-    if api.views.of(&tenant).is_none() {
-        return Err(Problem::not_found());
-    }
+    let operator::Asked { by, tenant, asked } = operator::asked::<Asked>(api, tenant, request).await?;
     let chosen = asked.stream_id.is_some() || asked.jti.is_some() || asked.reason.is_some();
     if asked.all == chosen {
         return Err(Problem::bad_request("either stream_id, jti or reason, or all: true"));

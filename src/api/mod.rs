@@ -3,7 +3,6 @@
 //! Two listeners (DESIGN, Doors): the public one under `/t/{tenant}`, the admin one on loopback. A handler extracts,
 //! authorises, makes one domain call, maps the result. Nothing here decides anything.
 //!
-//! - [`serve`], [`unread`]: the accept loop, its limits, its end; bodies, as long and as slow as allowed
 //! - [`access`]: the access token of a request, first of all
 //! - [`serve`], [`slow`], [`unread`]: the accept loop, its limits, its end; answers that nobody reads; bodies, as long
 //!   and as slow as allowed
@@ -44,6 +43,7 @@ use futures_util::future::BoxFuture;
 
 use crate::auth;
 use crate::gate::judge::Gate;
+use crate::hub::command::Refused;
 use crate::hub::metrics::Metrics;
 use crate::hub::object::Client;
 use crate::hub::sequencer::Hub;
@@ -69,6 +69,9 @@ pub struct Sizes {
     /// How long a whole body may take.
     pub timeout: std::time::Duration,
 }
+
+/// Writes a base, and says its name.
+pub type Base = Arc<dyn Fn() -> BoxFuture<'static, Result<String, Refused>> + Send + Sync>;
 
 /// Writes a backup of the whole hub into a directory, and says what is in it.
 pub type Backup =
@@ -120,6 +123,8 @@ pub struct Api {
     pub ready: Arc<std::sync::atomic::AtomicBool>,
     /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
     pub editing: Arc<tokio::sync::Mutex<()>>,
+    /// Writes a base.
+    pub base: Base,
     /// Writes a backup into a directory.
     pub backup: Backup,
     /// How Kafka out fares, for the status.

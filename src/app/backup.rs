@@ -1,6 +1,6 @@
 //! `ssf-hub backup`: a whole copy of the running hub, as it was at one moment.
 //!
-//! The sequencer writes a base and says where the journal ends; what lies before that place never changes, so it is
+//! A base is written, and the sequencer says where the journal ended there; what lies before that place never changes, so it is
 //! copied beside the running hub. Objects cannot be edited until the keys are copied: the state never names a secret that
 //! the copy does not hold. A crash on the way leaves a directory without a manifest, which is no backup.
 
@@ -10,23 +10,23 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::bases::Bases;
 use super::manifest::{self, MANIFEST, Manifest, VERSION};
-use super::seal::AuditSeal;
+use super::seal::{AuditSeal, HEADS, heads_of};
 use super::store::Places;
 use crate::api::problem::Problem;
 use crate::clock::SharedClock;
-use crate::hub::base;
-use crate::hub::sequencer::Hub;
+use crate::hub::base::{self, Place};
 use crate::hub::spine::Spine;
 use crate::journal::begin::file_names;
-use crate::journal::{Folder, JournalId, Position};
+use crate::journal::{Folder, Position};
 use crate::keys::write_private;
 
 /// Makes backups of one hub, one at a time.
 pub struct Backups {
-    /// The hub.
-    pub hub: Hub,
-    /// Where its files lie.
+    /// Writes the base that it begins with.
+    pub bases: Arc<Bases>,
+    /// Where the hub's files lie.
     pub places: Places,
     /// Signs the manifest.
     pub seal: Arc<AuditSeal>,
@@ -40,8 +40,6 @@ pub struct Backups {
 
 /// The moment of a backup.
 struct Cut {
-    base: String,
-    journal: JournalId,
     end: Position,
     log_bytes: u64,
     segments: Vec<u32>,
@@ -49,12 +47,13 @@ struct Cut {
 }
 
 impl Cut {
-    fn of(spine: &Spine, base: String, heads: &Path) -> Self {
+    fn of(spine: &Spine, heads: &Path) -> Self {
         let journal = spine.journal();
         let (end, log_bytes) = journal.ends();
         let segments = journal.segments().iter().map(|info| info.segment).collect();
+        // Later lines are of entries that the copy does not hold.
         let heads_bytes = std::fs::metadata(heads).map_or(0, |meta| meta.len());
-        Self { base, journal: journal.id(), end, log_bytes, segments, heads_bytes }
+        Self { end, log_bytes, segments, heads_bytes }
     }
 }
 
@@ -90,8 +89,8 @@ impl Backups {
 
     async fn fill(self: Arc<Self>, dir: PathBuf) -> Result<Value, Problem> {
         let editing = self.editing.lock().await;
-        let heads = self.places.root.join("heads.jws");
-        let cut = self.hub.cut(move |spine, base| Cut::of(spine, base, &heads)).await?;
+        let heads = self.places.root.join(HEADS);
+        let cut = self.bases.cut(move |spine| Cut::of(spine, &heads)).await?;
         let (keys, to) = (self.places.keys.clone(), dir.clone());
         let copied = blocking(move || copy_below(&keys, &to, "keys")).await.map_err(|e| failed(&e))?;
         drop(editing);
@@ -100,14 +99,19 @@ impl Backups {
     }
 
     /// Copies the rest, and writes the manifest.
-    fn copy(&self, dir: &Path, cut: &Cut, mut files: Sums) -> anyhow::Result<Value> {
+    fn copy(
+        &self,
+        dir: &Path,
+        (base, place, cut): &(String, Place, Cut),
+        mut files: Sums,
+    ) -> anyhow::Result<Value> {
         let mut put = |from: &Path, to: String, bytes| -> anyhow::Result<()> {
             let sum = manifest::copy(from, &dir.join(&to), bytes)?;
             files.push((to, sum));
             Ok(())
         };
         // The base first: a newer one may push it out.
-        put(&self.places.bases.join(&cut.base), format!("bases/{}", cut.base), None)?;
+        put(&self.places.bases.join(base), format!("bases/{base}"), None)?;
         put(&self.places.journal.join("journal.id"), "journal/journal.id".into(), None)?;
         for segment in &cut.segments {
             let ends =
@@ -116,20 +120,20 @@ impl Backups {
                 put(&self.places.journal.join(name), format!("journal/{name}"), bytes)?;
             }
         }
-        put(&self.places.root.join("heads.jws"), "heads.jws".into(), Some(cut.heads_bytes))?;
         let credential = super::reconcile::ADMIN_FILE;
         put(&self.places.root.join(credential), credential.into(), None)?;
         files.extend(copy_below(&self.places.origins, dir, "origins")?);
+        files.push((HEADS.into(), self.heads(dir, place, cut.heads_bytes)?));
 
-        let (header, _) = base::read(&Folder::read_only(&dir.join("bases")), &*self.seal, &cut.base)?;
+        let (header, _) = base::read(&Folder::read_only(&dir.join("bases")), &*self.seal, base)?;
         let manifest = Manifest {
             version: VERSION,
             release: env!("CARGO_PKG_VERSION").into(),
             at_ms: self.clock.wall_ms(),
             fold_version: header.fold_version,
-            journal: cut.journal.to_string(),
+            journal: place.journal.to_string(),
             position: cut.end,
-            base: cut.base.clone(),
+            base: base.clone(),
             tenants: header.tenants,
             files: files.into_iter().collect(),
         };
@@ -141,6 +145,17 @@ impl Backups {
         let signed = self.seal.sign_manifest(&serde_json::to_vec(&manifest)?)?;
         write_private(&dir.join(MANIFEST), signed.as_bytes())?;
         Ok(told(dir, &manifest, self.seal.kid()))
+    }
+}
+
+impl Backups {
+    /// Copies the heads signed so far, and signs those at the end of the copy.
+    fn heads(&self, dir: &Path, place: &Place, bytes: u64) -> anyhow::Result<manifest::Sum> {
+        if bytes > 0 {
+            manifest::copy(&self.places.root.join(HEADS), &dir.join(HEADS), Some(bytes))?;
+        }
+        self.seal.sign_heads(dir, &heads_of(place, self.clock.wall_ms()))?;
+        manifest::sum_of(&dir.join(HEADS))
     }
 }
 

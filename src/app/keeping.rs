@@ -1,11 +1,13 @@
 //! What the hub does about streams by itself: those of silent receivers stop, the others may be kept alive.
 //!
 //! In the flow: beside the sequencer, which it asks like everybody else; what it does is an entry with `hub` as its
-//! author, a log line, and on the stream a stream-updated event (SSF 1.0, 8.1.5).
+//! author, an operational event, and on the stream a stream-updated event (SSF 1.0, 8.1.5).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use super::schedule::Times;
@@ -16,6 +18,7 @@ use crate::hub::object::{Object, ObjectKind};
 use crate::hub::sequencer::Hub;
 use crate::hub::spine::Spine;
 use crate::hub::view::Views;
+use crate::operations::Operations;
 use crate::stream::status::Status;
 use crate::stream::{Stream, StreamNo};
 use crate::tenant::TenantId;
@@ -25,6 +28,9 @@ use crate::transmitter::ssf::activity::Activity;
 const BY: &str = "hub";
 /// How often silent receivers are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Streams whose keep-alive waits for the journal at a time.
+const VERIFIED_AT_ONCE: usize = 64;
+
 /// What this needs.
 #[derive(Clone)]
 pub struct Keeper {
@@ -34,6 +40,10 @@ pub struct Keeper {
     pub views: Arc<Views>,
     /// When receivers were heard of.
     pub activity: Arc<Activity>,
+    /// Operational events.
+    pub operations: Arc<Operations>,
+    /// Streams that were stopped.
+    pub stopped: Counter,
     /// Time.
     pub clock: SharedClock,
     /// How long a receiver has to hear that its stream stops (ms).
@@ -74,10 +84,16 @@ async fn inactive(keeper: Keeper, mut stop: watch::Receiver<bool>) {
             let what =
                 StreamChange::Status { status: one.status, reason, announce_ms: Some(keeper.announce_ms) };
             let (tenant, stream_id, status) = (one.key.0, one.stream_id, one.status.as_str());
-            tracing::warn!(%tenant, stream_id, status, "an inactive stream stops");
             let act = StreamAct { stream_id: stream_id.clone(), by: BY.into(), what };
-            if let Err(error) = keeper.hub.stream(&tenant, act).await {
-                tracing::error!(%tenant, stream_id, %error, "an inactive stream could not be stopped");
+            match keeper.hub.stream(&tenant, act).await {
+                Ok(_) => {
+                    keeper.stopped.inc();
+                    let what = format!("{status}: no sign of life within {} s", one.timeout_s);
+                    keeper.operations.note(tenant.as_str(), "stream_inactive", &stream_id, &what, 0);
+                }
+                Err(error) => {
+                    tracing::error!(%tenant, stream_id, %error, "an inactive stream could not be stopped");
+                }
             }
         }
     }
@@ -108,13 +124,15 @@ async fn alive(keeper: Keeper, cron: String, mut stop: watch::Receiver<bool>) {
     while times.next(&mut stop).await {
         let Ok(streams) = keeper.hub.look(flowing).await else { return };
         tracing::info!(streams = streams.len(), "streams are verified by the schedule");
-        for (tenant, stream_id) in streams {
+        // Many at a time, so that they share the journal's flushes.
+        let verify = async |(tenant, stream_id): (TenantId, String)| {
             let what = StreamChange::Verify { state: None };
             let act = StreamAct { stream_id, by: BY.into(), what };
             if let Err(error) = keeper.hub.stream(&tenant, act).await {
                 tracing::warn!(%tenant, %error, "a stream could not be verified");
             }
-        }
+        };
+        stream::iter(streams).for_each_concurrent(VERIFIED_AT_ONCE, verify).await;
     }
 }
 

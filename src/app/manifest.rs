@@ -85,6 +85,22 @@ pub fn copy(from: &Path, to: &Path, bytes: Option<u64>) -> anyhow::Result<Sum> {
     Ok(sum)
 }
 
+/// A file's length and hash, as it lies there.
+pub fn sum_of(path: &Path) -> anyhow::Result<Sum> {
+    let summed = || -> std::io::Result<Sum> {
+        let (mut source, mut sha, mut len, mut piece) = (File::open(path)?, Sha256::new(), 0, vec![0; PIECE]);
+        loop {
+            let n = source.read(&mut piece)?;
+            if n == 0 {
+                return Ok(Sum { bytes: len, sha256: hex(&sha.finalize()) });
+            }
+            sha.update(&piece[..n]);
+            len += n as u64;
+        }
+    };
+    summed().with_context(|| format!("{} cannot be read", path.display()))
+}
+
 /// All files below a directory, as paths from there; what was never finished is left out. None where it is not there.
 pub fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (mut found, mut open) = (vec![], vec![PathBuf::new()]);

@@ -9,7 +9,7 @@
 //! - [`authorization`]: access tokens, judged and made
 //! - [`notes`], [`trust`]: what the spine noted, kept; CA files, looked at again
 //! - [`convert`]: configuration to each part's own settings
-//! - [`store`]: what lies on disk, opened
+//! - [`store`], [`bases`]: what lies on disk, opened; bases, written
 //! - [`footprint`]: what the limits come to at worst
 //! - [`offline`]: `journal verify`, `store rebuild`, `keys reseal`
 //! - [`backup`], [`restore`] (with [`manifest`]): a whole copy, and back under a new journal id; [`origins`]: the
@@ -19,6 +19,7 @@
 
 pub mod authorization;
 pub mod backup;
+pub mod bases;
 pub mod certificates;
 pub mod convert;
 pub mod footprint;

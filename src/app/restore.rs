@@ -179,7 +179,7 @@ fn begin(
     Journal::begin(&*disk, &options, id, heads)?;
     let (mut journal, _) = Journal::open(disk, options, chance)?;
     let bases = Folder::open(&places.bases)?;
-    let place = base::Place { journal: id, position: journal.end(), heads: journal.heads() };
+    let place = base::Place::end_of(&journal);
     base::write_states(states, &place, &bases, seal).map_err(anyhow::Error::msg)?;
     let restored = Body::Restored(Restored {
         journal: id.to_string(),

@@ -9,8 +9,10 @@ use chrono::{DateTime, Utc};
 use cron::Schedule;
 use tokio::sync::watch;
 
+use super::bases::Bases;
 use super::seal::{AuditSeal, heads_of};
 use crate::clock::SharedClock;
+use crate::hub::base::Place;
 use crate::hub::sequencer::Hub;
 
 /// Clocks jump: the next time is looked up again at least so often.
@@ -50,10 +52,10 @@ fn now(clock: &SharedClock) -> DateTime<Utc> {
 }
 
 /// Writes a base whenever the schedule says so, until `stop`.
-pub async fn bases(hub: Hub, cron: String, clock: SharedClock, mut stop: watch::Receiver<bool>) {
+pub async fn bases(bases: Arc<Bases>, cron: String, clock: SharedClock, mut stop: watch::Receiver<bool>) {
     let Some(mut times) = Times::of(&cron, clock) else { return };
     while times.next(&mut stop).await {
-        match hub.base().await {
+        match bases.write().await {
             Ok(base) => tracing::info!(base, "a base is written"),
             Err(error) => tracing::error!(%error, "the base could not be written"),
         }
@@ -76,7 +78,9 @@ pub async fn heads(
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let at_ms = clock.wall_ms();
-        let Ok(heads) = hub.look(move |spine| heads_of(spine, at_ms)).await else { return };
+        let Ok(heads) = hub.look(move |spine| heads_of(&Place::end_of(spine.journal()), at_ms)).await else {
+            return;
+        };
         let seqs: Vec<u64> = heads.heads.iter().map(|h| h.seq.0).collect();
         if std::mem::replace(&mut last, seqs.clone()) == seqs {
             continue;

@@ -7,16 +7,16 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::hub::base::{Seal, hex};
-use crate::hub::spine::Spine;
+use crate::hub::base::{Place, Seal, hex};
 use crate::jose::alg::Alg;
 use crate::jose::compact::verify_compact;
 use crate::jose::keyset::KeySet;
 use crate::jose::sign::{SigningKey, sign_compact};
+use crate::journal::Link;
 use crate::journal::verify::SignedHeadClaim;
 use crate::keys::Keys;
 use crate::tenant::{Seq, TenantId};
@@ -27,6 +27,8 @@ const BASE_TYP: &str = "ssf-hub-base+jwt";
 const MANIFEST_TYP: &str = "ssf-hub-backup+jwt";
 /// `typ` of signed chain heads.
 const HEADS_TYP: &str = "ssf-hub-heads+jwt";
+/// The file of signed chain heads.
+pub const HEADS: &str = "heads.jws";
 /// Largest signed text that is read back, in bytes.
 const SIGNED_MAX: usize = 64 * 1024 * 1024;
 
@@ -34,6 +36,8 @@ const SIGNED_MAX: usize = 64 * 1024 * 1024;
 pub struct AuditSeal {
     key: Arc<SigningKey>,
     public: KeySet,
+    /// Held while `heads.jws` grows.
+    growing: Mutex<()>,
 }
 
 /// Chain heads at a moment.
@@ -64,7 +68,7 @@ impl AuditSeal {
         let key = keys.audit()?;
         let set = serde_json::json!({ "keys": [key.public_jwk()] });
         let public = KeySet::parse(set.to_string().as_bytes())?;
-        Ok(Self { key, public })
+        Ok(Self { key, public, growing: Mutex::new(()) })
     }
 
     fn open_typ(&self, compact: &str, typ: &str) -> Result<Vec<u8>, String> {
@@ -92,7 +96,8 @@ impl AuditSeal {
     pub fn sign_heads(&self, dir: &Path, heads: &SignedHeads) -> anyhow::Result<()> {
         let mut line = sign_compact(&self.key, HEADS_TYP, &serde_json::to_vec(heads)?)?;
         line.push('\n');
-        let path = dir.join("heads.jws");
+        let path = dir.join(HEADS);
+        let _one = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
         cut_half_line(&file)?;
         file.write_all(line.as_bytes())?;
@@ -102,7 +107,7 @@ impl AuditSeal {
 
     /// The heads signed so far, of this journal. A line that is not ours is an error: somebody wrote here.
     pub fn signed_heads(&self, dir: &Path, journal: &str) -> anyhow::Result<Vec<SignedHeadClaim>> {
-        let text = match std::fs::read_to_string(dir.join("heads.jws")) {
+        let text = match std::fs::read_to_string(dir.join(HEADS)) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
             Err(e) => return Err(e.into()),
@@ -146,10 +151,13 @@ fn cut_half_line(file: &File) -> std::io::Result<()> {
 }
 
 /// The heads of everything that is durable, as they are signed.
-pub fn heads_of(spine: &Spine, at_ms: i64) -> SignedHeads {
-    let heads = spine.journal().heads().into_iter();
-    let heads = heads.map(|(tenant, seq, head)| SignedHead { tenant, seq, head: hex(&head) }).collect();
-    SignedHeads { journal: hex(&spine.journal().id().0), at_ms, heads }
+pub fn heads_of(place: &Place, at_ms: i64) -> SignedHeads {
+    let of = |(tenant, seq, head): &(TenantId, Seq, Link)| SignedHead {
+        tenant: tenant.clone(),
+        seq: *seq,
+        head: hex(head),
+    };
+    SignedHeads { journal: hex(&place.journal.0), at_ms, heads: place.heads.iter().map(of).collect() }
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

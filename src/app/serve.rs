@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::backup::Backups;
+use super::bases::Bases;
 use super::keeping::{self, Keeper};
 use super::running::Running;
 use super::seal::AuditSeal;
-use super::store::{Opened, Places, base_writer, open_store};
+use super::store::{Opened, Places, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
 use super::{authorization, notes, projections, reconcile, schedule, trust};
@@ -135,7 +136,6 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             mirror: feed.clone(),
             leap_max_ms: config.clock.leap_max_ms,
             bounds: super::convert::bounds(&config),
-            base: base_writer(&places, bases, seal.clone(), config.journal.bases_kept, clock.clone()),
         },
     );
     spine.mirror_tail();
@@ -220,8 +220,19 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         max_bytes: config.limits.set_bytes,
     };
     let editing = Arc::new(tokio::sync::Mutex::new(()));
-    let backups = Arc::new(Backups {
+    let bases = Arc::new(Bases {
         hub: hub.clone(),
+        disk: Arc::new(bases),
+        seal: seal.clone(),
+        root: places.root.clone(),
+        keep: config.journal.bases_kept,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        one: tokio::sync::Mutex::new(()),
+    });
+    metrics.base(clock.wall_ms());
+    let backups = Arc::new(Backups {
+        bases: bases.clone(),
         places: places.clone(),
         seal: seal.clone(),
         clock: clock.clone(),
@@ -232,6 +243,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         hub: hub.clone(),
         views: views.clone(),
         activity: Arc::default(),
+        operations: operations.clone(),
+        stopped: page.counter("streams_inactive", "Streams stopped because their receiver was silent"),
         clock: clock.clone(),
         announce_ms: config.ssf.announce_ms,
     };
@@ -278,6 +291,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         history: Arc::new(Journaled::new(super::origins::journals(&places))),
         ready: ready.clone(),
         editing,
+        base: base_of(&bases),
         backup: Arc::new(move |dir| Box::pin(backups.clone().write(dir))),
         kafka: kafka_told,
         ssf: api::ssf::Ssf {
@@ -345,7 +359,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
             stopping.clone(),
         ),
     );
-    tasks.spawn("bases", schedule::bases(hub.clone(), config.journal.base_cron.clone(), clock, stopping));
+    tasks.spawn("bases", schedule::bases(bases, config.journal.base_cron.clone(), clock, stopping));
     ready.store(true, Ordering::Release);
     let ms = began.elapsed().as_millis() as u64;
     tracing::info!(public = %public_at, admin = %admin_at, public_url = config.public_url, ms, "ready");
@@ -363,6 +377,14 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     };
     running.watch_sequencer(ended);
     Ok(running)
+}
+
+fn base_of(bases: &Arc<Bases>) -> api::Base {
+    let bases = bases.clone();
+    Arc::new(move || {
+        let bases = bases.clone();
+        Box::pin(async move { bases.write().await })
+    })
 }
 
 struct Telling(Hub);

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::origins;
-use super::seal::{AuditSeal, heads_of};
-use crate::clock::{SharedChance, SharedClock};
+use super::seal::AuditSeal;
+use crate::clock::SharedChance;
 use crate::config::Config;
-use crate::hub::spine::BaseWriter;
 use crate::hub::state::FOLD_VERSION;
-use crate::hub::{self, base, start};
+use crate::hub::{self, start};
 use crate::journal::{Folder, Journal, JournalId, Options, Position, Reader};
 use crate::store::Mirror;
 
@@ -133,19 +132,4 @@ pub(super) fn open_store(
         (None, _) => None,
     };
     Ok(Opened { journal, loaded, mirror })
-}
-
-/// Writes a base, and signs the heads at it.
-pub(super) fn base_writer(
-    places: &Places,
-    bases: Folder,
-    seal: Arc<AuditSeal>,
-    keep: usize,
-    clock: SharedClock,
-) -> BaseWriter {
-    let root = places.root.clone();
-    Box::new(move |spine| {
-        seal.sign_heads(&root, &heads_of(spine, clock.wall_ms())).map_err(|e| e.to_string())?;
-        base::write(spine, &bases, &*seal, keep)
-    })
 }

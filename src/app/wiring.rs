@@ -20,6 +20,8 @@ use crate::tenant::TenantId;
 
 /// More was owed than a stream may have.
 const OVERFULL: &str = "stream_overfull";
+/// A dead letter, given up by the spine itself.
+const DEAD_LETTER: &str = "dead_letter";
 /// A dead letter is not kept.
 const UNKEPT: &str = "dead_letter_dropped";
 
@@ -62,6 +64,7 @@ impl Wiring {
                 OVERFULL => format!(
                     "more is owed than a stream may have: its {n} oldest are dead letters `retention`"
                 ),
+                DEAD_LETTER => "announcement: the stream stopped before its receiver had heard so".into(),
                 _ => format!("{n} dead letters are not kept: there are as many as may be"),
             };
             tracing::error!(%tenant, stream_id, kind, n, what);
@@ -118,6 +121,10 @@ impl Sink for Wiring {
         (self.wake)();
     }
 
+    fn noted(&self, kind: &'static str, what: &str) {
+        let _ = self.noting.try_send((TenantId::hub(), kind, "hub".into(), what.into()));
+    }
+
     fn publish(&self, tenant: &TenantId, effects: Vec<Effect>) {
         // Records first: what must stop, stops before anybody is told.
         let set = self.set(tenant);
@@ -127,6 +134,7 @@ impl Sink for Wiring {
                 Effect::Standing { key, standing } => set.put(*key, standing.clone()),
                 Effect::Token { key, lineage } => set.put_token(*key, lineage.clone()),
                 Effect::Overfull { stream } => *lost.entry((OVERFULL, *stream)).or_default() += 1,
+                Effect::Unannounced { stream } => *lost.entry((DEAD_LETTER, *stream)).or_default() += 1,
                 Effect::Unkept { stream } => *lost.entry((UNKEPT, *stream)).or_default() += 1,
                 _ => {}
             }

@@ -126,7 +126,7 @@ pub enum Command {
     #[command(subcommand)]
     Clock(clock::Command),
     /// How the hub is.
-    Status,
+    Status(status::Options),
 }
 
 /// Whose objects a command is about.
@@ -202,7 +202,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::DeadLetters(command) => dead_letters::run(&config, &command, printer),
         Command::Stream(command) => stream::run(&config, &command, printer),
         Command::Clock(command) => clock::run(&config, &command, printer),
-        Command::Status => status::run(&config, printer),
+        Command::Status(options) => status::run(&config, printer, &options),
     }
 }
 

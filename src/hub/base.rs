@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::mirror::{row_key, split_key};
 use super::spine::Spine;
-use super::state::{FOLD_VERSION, State};
+use super::state::{Copied, FOLD_VERSION, State};
 use crate::journal::disk::Disk;
-use crate::journal::{JournalId, Link, Position};
+use crate::journal::{Journal, JournalId, Link, Position};
 use crate::tenant::{Seq, TenantId};
 
 /// What the header of a base says.
@@ -100,11 +100,47 @@ pub struct Place {
     pub heads: Vec<(TenantId, Seq, Link)>,
 }
 
-/// Writes a base of what the spine holds now, and drops bases beyond the newest `keep`.
-pub fn write(spine: &Spine, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Result<String, String> {
-    let journal = spine.journal();
-    let place = Place { journal: journal.id(), position: journal.end(), heads: journal.heads() };
-    let name = write_states(spine.states(), &place, disk, seal)?;
+/// What a base is written of, and a digest taken.
+pub trait Folded {
+    /// The last entry folded.
+    fn seq(&self) -> Seq;
+    /// SHA-256 over all rows.
+    fn digest(&self) -> [u8; 32];
+    /// Every row.
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>);
+}
+
+/// What the spine held at one place of the journal. It is copied between two batches; whoever has it may take their
+/// time, for the spine goes on.
+pub struct Snapshot {
+    /// The rows of each tenant.
+    pub states: BTreeMap<TenantId, Copied>,
+    /// Where.
+    pub place: Place,
+}
+
+impl Snapshot {
+    /// Copies what the spine holds. The time it takes is that of copying the rows in memory: nothing is encoded.
+    pub fn of(spine: &Spine) -> Self {
+        let place = Place::end_of(spine.journal());
+        let states = spine.states().iter().map(|(tenant, state)| (tenant.clone(), state.copy())).collect();
+        Self { states, place }
+    }
+}
+
+impl Place {
+    /// Where the journal ends.
+    pub fn end_of(journal: &Journal) -> Self {
+        Self { journal: journal.id(), position: journal.end(), heads: journal.heads() }
+    }
+}
+
+/// Writes a base of a snapshot, and drops bases beyond the newest `keep`.
+///
+/// # Errors
+/// The disk's, or the seal's, in words; then there is no new base.
+pub fn write(snapshot: &Snapshot, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Result<String, String> {
+    let name = write_states(&snapshot.states, &snapshot.place, disk, seal)?;
     let mut old = names(disk).map_err(|e| e.to_string())?;
     while old.len() > keep.max(1) {
         // The newest stand at the end; a base that cannot be removed only takes room.
@@ -114,8 +150,8 @@ pub fn write(spine: &Spine, disk: &dyn Disk, seal: &dyn Seal, keep: usize) -> Re
 }
 
 /// Writes a base of these states at a place of a journal.
-pub fn write_states(
-    states: &BTreeMap<TenantId, State>,
+pub fn write_states<S: Folded>(
+    states: &BTreeMap<TenantId, S>,
     place: &Place,
     disk: &dyn Disk,
     seal: &dyn Seal,

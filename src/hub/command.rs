@@ -4,6 +4,7 @@
 
 use tokio::sync::oneshot;
 
+use super::base::Snapshot;
 use super::effect::Item;
 use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
@@ -216,8 +217,9 @@ pub enum StreamChange {
         state: Option<String>,
     },
 }
-/// What is done where a base was written (its name, or why it could not): everything is durable then.
-pub type AtBase = Box<dyn FnOnce(&Spine, Result<String, Refused>) + Send>;
+
+/// Takes a snapshot over; everything in it is durable, the chain's own files too.
+pub type AtSnapshot = Box<dyn FnOnce(&Spine, Snapshot) + Send>;
 
 /// One command.
 pub enum Command {
@@ -252,8 +254,8 @@ pub enum Command {
     AcceptClock(String, Answer<EntryId>),
     /// Look at the states.
     Look(Look),
-    /// Write a base, and look at what stands there.
-    Base(AtBase),
+    /// Copy what the spine holds, behind everything that came before.
+    Snapshot(AtSnapshot),
 }
 
 impl Command {
@@ -269,13 +271,13 @@ impl Command {
             | Self::Keys(t, ..)
             | Self::Redrive(t, ..) => t.clone(),
             Self::Act { tenant, .. } => tenant.clone(),
-            Self::AcceptClock(..) | Self::Look(_) | Self::Base(_) => TenantId::hub(),
+            Self::AcceptClock(..) | Self::Look(_) | Self::Snapshot(_) => TenantId::hub(),
         }
     }
 
     /// Whether it goes ahead of the others and is not counted against the limit: an operator waits for it.
     pub fn is_urgent(&self) -> bool {
-        matches!(self, Self::Act { .. } | Self::AcceptClock(..) | Self::Look(_) | Self::Base(_))
+        matches!(self, Self::Act { .. } | Self::AcceptClock(..) | Self::Look(_) | Self::Snapshot(_))
     }
 
     /// About how many bytes it will write.

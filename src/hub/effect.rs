@@ -108,6 +108,11 @@ pub enum Effect {
         /// Whose it would have been.
         stream: StreamNo,
     },
+    /// A stream stops without its receiver having heard so: the event that says it is a dead letter.
+    Unannounced {
+        /// Which stream.
+        stream: StreamNo,
+    },
     /// The original of an item is held for relay streams, or no longer. Comes ahead of what is owed of it.
     Original {
         /// Which item.
@@ -164,4 +169,6 @@ pub trait Sink: Send + Sync + 'static {
     fn durable(&self, end: crate::journal::Position);
     /// Acts on the effects of one tenant, in order. Must not block.
     fn publish(&self, tenant: &TenantId, effects: Vec<Effect>);
+    /// Something happened to the hub itself that an operator wants to know. Must not block.
+    fn noted(&self, kind: &'static str, what: &str);
 }

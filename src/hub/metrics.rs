@@ -94,7 +94,11 @@ impl Metrics {
         self.intake_open.set(i64::from(health.intake_open));
         self.clock_leapt.set(i64::from(health.clock_leapt));
         self.mirror_open.set(i64::from(health.mirror_open));
-        self.base.set(health.base_ms / 1000);
+    }
+
+    /// When a base was written last, or the hub started (ms since 1970).
+    pub fn base(&self, at_ms: i64) {
+        self.base.set(at_ms / 1000);
     }
 
     /// What the journal did since the start.

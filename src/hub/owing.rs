@@ -229,6 +229,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::rows::Rows as _;
     use crate::tenant::Seq;
 
     fn item(n: u64) -> Item {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::base::Snapshot;
 use super::command::{
     Answer, Command, Done, Outcomes, Redriven, Refused, SetAnswer, SetDraft, StreamAct, Which,
 };
@@ -287,20 +288,17 @@ impl Hub {
         self.ask(|answer| Command::AcceptClock(by, answer)).await
     }
 
-    /// Writes a base; answers its name.
-    pub async fn base(&self) -> Result<String, Refused> {
-        self.cut(|_, name| name).await
-    }
-
-    /// Writes a base, and looks at what stands there: the journal ends where the base does.
-    pub async fn cut<T: Send + 'static>(
+    /// Copies what the spine holds, and looks at what stands there: the journal ends where the snapshot was taken.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`], [`Refused::Stopping`].
+    pub async fn snapshot<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Spine, String) -> T + Send + 'static,
-    ) -> Result<T, Refused> {
+        look: impl FnOnce(&Spine) -> T + Send + 'static,
+    ) -> Result<(T, Snapshot), Refused> {
         self.ask(|answer| {
-            Command::Base(Box::new(move |spine, written| {
-                // Nobody waits any more: the base is there all the same.
-                let _ = answer.send(written.map(|name| look(spine, name)));
+            Command::Snapshot(Box::new(move |spine, snapshot| {
+                let _ = answer.send(Ok((look(spine), snapshot)));
             }))
         })
         .await

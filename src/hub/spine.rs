@@ -6,6 +6,7 @@
 
 mod clients;
 mod emit;
+mod health;
 mod intake;
 mod objects;
 mod redrive;
@@ -18,7 +19,10 @@ mod unasked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use health::Health;
+
 use super::apply::Stamped;
+use super::base::Snapshot;
 use super::command::{Answer, Command, Outcomes, Refused};
 use super::effect::{Effect, Sink};
 use super::entry::{Body, Decision, Touched, VERSION};
@@ -51,9 +55,6 @@ pub enum Fatal {
     Fold(String),
 }
 
-/// Writes a base and says its name, or why it could not.
-pub type BaseWriter = Box<dyn Fn(&Spine) -> Result<String, String> + Send>;
-
 /// What the spine needs from outside.
 pub struct Parts {
     /// What time it is.
@@ -66,8 +67,6 @@ pub struct Parts {
     pub leap_max_ms: i64,
     /// How far a decision may reach.
     pub bounds: super::decide::Bounds,
-    /// Writes a base; called between batches.
-    pub base: BaseWriter,
 }
 
 /// The journal and every tenant's state.
@@ -85,10 +84,10 @@ pub struct Spine {
     room_min: u64,
     outcomes: Outcomes,
     last_body: Option<Body>,
-    base_ms: i64,
     effects: Vec<(TenantId, Vec<Effect>)>,
     after: Vec<Box<dyn FnOnce() + Send>>,
     stats: Stats,
+    told: Health,
 }
 
 /// A decision and where it is.
@@ -105,19 +104,6 @@ pub struct Stats {
     pub bytes: u64,
 }
 
-/// How the spine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    /// Whether new inputs are taken.
-    pub intake_open: bool,
-    /// Whether the wall clock leapt and nobody accepted it yet.
-    pub clock_leapt: bool,
-    /// Whether there is a mirror that is written to.
-    pub mirror_open: bool,
-    /// When a base was written last, or the hub started (ms since 1970).
-    pub base_ms: i64,
-}
-
 impl Spine {
     /// A spine over an opened journal and the states that it adds up to (`start` makes both).
     pub fn new(journal: Journal, states: BTreeMap<TenantId, State>, parts: Parts) -> Self {
@@ -127,7 +113,6 @@ impl Spine {
         let stats = Stats::default();
         let (leapt, last_body) = (false, None);
         let reserve_at_ms = 0;
-        let base_ms = parts.clock.wall_ms();
         let room_min = ROOM_MIN.min(journal.room_max() / 4);
         let staged_max = usize::try_from(journal.room_max()).map_or(STAGED_MAX, |room| room.min(STAGED_MAX));
         Self {
@@ -144,10 +129,10 @@ impl Spine {
             room_min,
             outcomes: Outcomes::new(),
             last_body,
-            base_ms,
             effects,
             after,
             stats,
+            told: Health::GOOD,
         }
     }
 
@@ -174,16 +159,6 @@ impl Spine {
     /// What was counted.
     pub fn stats(&self) -> Stats {
         self.stats
-    }
-
-    /// How it is now.
-    pub fn health(&self) -> Health {
-        Health {
-            intake_open: self.intake().is_ok(),
-            clock_leapt: self.leapt,
-            mirror_open: self.parts.mirror.as_ref().is_some_and(|feed| !feed.is_closed()),
-            base_ms: self.base_ms,
-        }
     }
 
     /// Whether the wall clock leapt and nobody accepted it yet.
@@ -233,13 +208,14 @@ impl Spine {
     pub fn batch(&mut self, commands: Vec<Command>, outcomes: Outcomes) -> Result<(), Fatal> {
         self.watch_clock();
         self.try_reserve();
-        let mut base = Vec::new();
+        self.tell_health();
+        let mut snapshots = Vec::new();
         self.stage_outcomes(outcomes)?;
         // Timers due fire first: a token told now finds its run already over.
         self.stage_ticks()?;
         for command in commands {
             match command {
-                Command::Base(then) => base.push(then),
+                Command::Snapshot(then) => snapshots.push(then),
                 other => self.command(other)?,
             }
             if self.staged_bytes >= self.staged_max {
@@ -247,15 +223,11 @@ impl Spine {
             }
         }
         self.commit()?;
-        if !base.is_empty() {
+        if !snapshots.is_empty() {
             self.sync_chain()?;
         }
-        for then in base {
-            let written = (self.parts.base)(self).map_err(Refused::Unfit);
-            if written.is_ok() {
-                self.base_ms = self.parts.clock.wall_ms();
-            }
-            then(self, written);
+        for then in snapshots {
+            then(self, Snapshot::of(self));
         }
         Ok(())
     }
@@ -301,7 +273,7 @@ impl Spine {
                 self.after.push(then);
                 Ok(())
             }
-            Command::Base(_) => Ok(()),
+            Command::Snapshot(_) => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::apply::flow::Life;
+use super::base::Folded;
 use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
 use super::owing::Owing;
@@ -18,7 +19,7 @@ use crate::lineage::graph::{Graph, Limits};
 use crate::lineage::node::NodeId;
 use crate::revocation::key::{KeyHash, Kind};
 use crate::revocation::record::Standing;
-use crate::rows::{BadRow, Change, Table};
+use crate::rows::{BadRow, Change, Rows, Table, Tables};
 use crate::stream::receiver::DefaultSubjects;
 use crate::stream::subject::SubjectHash;
 use crate::stream::topics::Topics;
@@ -280,6 +281,11 @@ impl State {
         self.standing.iter().map(|(key, (kind, list))| (*key, *kind, list.as_slice()))
     }
 
+    /// Number of keys under which something stands.
+    pub fn standings_len(&self) -> usize {
+        self.standing.len()
+    }
+
     /// The SET seen under a hash of (upstream, iss, jti).
     pub fn seen(&self, key: KeyHash) -> Option<&Seen> {
         self.seen.get(&key)
@@ -341,99 +347,42 @@ impl State {
     /// SHA-256 over all rows: two states with the same digest are the same.
     pub fn digest(&self) -> [u8; 32] {
         let mut sha = Sha256::new();
-        self.meta.digest(&mut sha);
-        self.objects.digest(&mut sha);
-        self.seen.digest(&mut sha);
-        self.echoes.digest(&mut sha);
-        self.idempotency.digest(&mut sha);
-        self.standing.digest(&mut sha);
-        self.timers.digest(&mut sha);
-        self.claims.digest(&mut sha);
-        self.owing.rows.digest(&mut sha);
-        self.dead.digest(&mut sha);
-        self.evidence.digest(&mut sha);
-        self.originals.digest(&mut sha);
-        self.graph.digest(&mut sha);
-        self.life.digest(&mut sha);
-        self.subjects.digest(&mut sha);
+        self.each(&mut |rows| rows.digest(&mut sha));
         sha.finalize().into()
     }
 
     /// Hands over the rows that changed since the last call; `prefix` stands in front of every key.
     pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
-        self.meta.drain(prefix, out);
-        self.objects.drain(prefix, out);
-        self.seen.drain(prefix, out);
-        self.echoes.drain(prefix, out);
-        self.idempotency.drain(prefix, out);
-        self.standing.drain(prefix, out);
-        self.timers.drain(prefix, out);
-        self.claims.drain(prefix, out);
-        self.owing.rows.drain(prefix, out);
-        self.dead.drain(prefix, out);
-        self.evidence.drain(prefix, out);
-        self.originals.drain(prefix, out);
-        self.graph.drain(prefix, out);
-        self.life.drain(prefix, out);
-        self.subjects.drain(prefix, out);
+        self.each_mut(&mut |rows| rows.drain(prefix, out));
     }
 
     /// Forgets what changed: nobody mirrors this state.
     pub fn settle(&mut self) {
-        self.meta.settle();
-        self.objects.settle();
-        self.seen.settle();
-        self.echoes.settle();
-        self.idempotency.settle();
-        self.standing.settle();
-        self.timers.settle();
-        self.claims.settle();
-        self.owing.rows.settle();
-        self.dead.settle();
-        self.evidence.settle();
-        self.originals.settle();
-        self.graph.settle();
-        self.life.settle();
-        self.subjects.settle();
+        self.each_mut(&mut |rows| rows.settle());
     }
 
     /// Every row.
     pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-        self.meta.dump(out);
-        self.objects.dump(out);
-        self.seen.dump(out);
-        self.echoes.dump(out);
-        self.idempotency.dump(out);
-        self.standing.dump(out);
-        self.timers.dump(out);
-        self.claims.dump(out);
-        self.owing.rows.dump(out);
-        self.dead.dump(out);
-        self.evidence.dump(out);
-        self.originals.dump(out);
-        self.graph.dump(out);
-        self.life.dump(out);
-        self.subjects.dump(out);
+        Tables::dump(self, out);
+    }
+
+    /// The rows as they are now, for who writes or adds them up while the state goes on.
+    pub fn copy(&self) -> Copied {
+        let mut tables = vec![];
+        self.each(&mut |rows| tables.push(rows.copy()));
+        Copied { seq: self.seq(), tables }
     }
 
     /// Takes a row back in.
+    ///
+    /// # Errors
+    /// [`BadRow`] if it is no table's, or cannot be read.
     pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), BadRow> {
-        let taken = self.meta.load(key, value)?
-            || self.objects.load(key, value)?
-            || self.seen.load(key, value)?
-            || self.echoes.load(key, value)?
-            || self.idempotency.load(key, value)?
-            || self.standing.load(key, value)?
-            || self.timers.load(key, value)?
-            || self.claims.load(key, value)?
-            || self.owing.rows.load(key, value)?
-            || self.dead.load(key, value)?
-            || self.evidence.load(key, value)?
-            || self.originals.load(key, value)?
-            || self.graph.load(key, value)?
-            || self.life.load(key, value)?
-            || self.subjects.load(key, value)?;
-        if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
+        if Tables::load(self, key, value)? {
+            Ok(())
+        } else {
+            Err(BadRow { table: key.first().copied().unwrap_or(0) })
+        }
     }
 
     pub(super) fn count_special(&mut self) {
@@ -470,6 +419,80 @@ impl State {
         keys.sort();
         self.idempotency_order = keys.into();
         self.graph.reindex();
+    }
+}
+
+impl Tables for State {
+    fn each(&self, visit: &mut dyn FnMut(&dyn Rows)) {
+        visit(&self.meta);
+        visit(&self.objects);
+        visit(&self.seen);
+        visit(&self.echoes);
+        visit(&self.idempotency);
+        visit(&self.standing);
+        visit(&self.timers);
+        visit(&self.claims);
+        visit(&self.owing.rows);
+        visit(&self.dead);
+        visit(&self.evidence);
+        visit(&self.originals);
+        self.graph.each(visit);
+        visit(&self.life);
+        self.subjects.each(visit);
+    }
+
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows)) {
+        visit(&mut self.meta);
+        visit(&mut self.objects);
+        visit(&mut self.seen);
+        visit(&mut self.echoes);
+        visit(&mut self.idempotency);
+        visit(&mut self.standing);
+        visit(&mut self.timers);
+        visit(&mut self.claims);
+        visit(&mut self.owing.rows);
+        visit(&mut self.dead);
+        visit(&mut self.evidence);
+        visit(&mut self.originals);
+        self.graph.each_mut(visit);
+        visit(&mut self.life);
+        self.subjects.each_mut(visit);
+    }
+}
+
+impl Folded for State {
+    fn seq(&self) -> Seq {
+        self.seq()
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.digest()
+    }
+
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+        self.dump(out);
+    }
+}
+
+/// The rows of a state at one place of the journal; the state goes on without them.
+pub struct Copied {
+    seq: Seq,
+    tables: Vec<Box<dyn Rows>>,
+}
+
+impl Folded for Copied {
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut sha = Sha256::new();
+        self.tables.iter().for_each(|rows| rows.digest(&mut sha));
+        sha.finalize().into()
+    }
+
+    fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
+        self.tables.iter().for_each(|rows| rows.dump(out));
     }
 }
 

@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
-use crate::rows::{BadRow, Change, Table};
+use crate::rows::{Rows, Table, Tables};
 use crate::stream::receiver::DefaultSubjects;
 use crate::stream::subject::{Matcher, SubjectHash, joined};
 use crate::stream::{Stream, StreamNo};
@@ -197,42 +196,23 @@ impl Subjects {
             ..Shape::default()
         })
     }
+}
 
-    /// Feeds every row into a digest.
-    pub fn digest(&self, sha: &mut Sha256) {
-        self.simple.digest(sha);
-        self.complex.digest(sha);
-        self.leaving.digest(sha);
+impl Tables for Subjects {
+    fn each(&self, visit: &mut dyn FnMut(&dyn Rows)) {
+        visit(&self.simple);
+        visit(&self.complex);
+        visit(&self.leaving);
     }
 
-    /// Hands over what changed; `prefix` stands in front of every key.
-    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
-        self.simple.drain(prefix, out);
-        self.complex.drain(prefix, out);
-        self.leaving.drain(prefix, out);
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows)) {
+        visit(&mut self.simple);
+        visit(&mut self.complex);
+        visit(&mut self.leaving);
     }
+}
 
-    /// Forgets what changed.
-    pub fn settle(&mut self) {
-        self.simple.settle();
-        self.complex.settle();
-        self.leaving.settle();
-    }
-
-    /// Every row.
-    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-        self.simple.dump(out);
-        self.complex.dump(out);
-        self.leaving.dump(out);
-    }
-
-    /// Takes a row back in; `false` if it belongs to another table.
-    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
-        Ok(self.simple.load(key, value)?
-            || self.complex.load(key, value)?
-            || self.leaving.load(key, value)?)
-    }
-
+impl Subjects {
     /// Builds what follows from the rows.
     pub fn reindex(&mut self) {
         self.shapes.clear();

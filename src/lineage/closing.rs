@@ -31,6 +31,7 @@ impl Graph {
 mod tests {
     use super::super::sample::{IDP, alias, company};
     use super::*;
+    use crate::rows::Tables as _;
 
     #[test]
     fn who_comes_next_is_somebody_else() {

@@ -3,6 +3,7 @@
 use super::super::sample::{IDP, Told, alias, company, edge, run, token};
 use super::*;
 use crate::lineage::graph::Limits;
+use crate::rows::Tables as _;
 
 #[test]
 fn what_is_refused_changes_nothing() {

@@ -3,46 +3,25 @@
 //! In the flow: `hub` drains changes behind the answer path, and loads rows at start. The rows are the state; the
 //! indexes are built anew from them. Does no I/O itself.
 
-use sha2::Sha256;
-
 use super::graph::Graph;
 use super::node::Link;
-use crate::rows::{BadRow, Change};
+use crate::rows::{Rows, Tables};
+
+impl Tables for Graph {
+    fn each(&self, visit: &mut dyn FnMut(&dyn Rows)) {
+        visit(&self.nodes);
+        visit(&self.names);
+        visit(&self.links);
+    }
+
+    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows)) {
+        visit(&mut self.nodes);
+        visit(&mut self.names);
+        visit(&mut self.links);
+    }
+}
 
 impl Graph {
-    /// Hands over the rows that changed since the last call.
-    pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
-        self.nodes.drain(prefix, out);
-        self.names.drain(prefix, out);
-        self.links.drain(prefix, out);
-    }
-
-    /// Every row.
-    pub fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
-        self.nodes.dump(out);
-        self.names.dump(out);
-        self.links.dump(out);
-    }
-
-    /// Feeds every row into a digest.
-    pub fn digest(&self, sha: &mut Sha256) {
-        self.nodes.digest(sha);
-        self.names.digest(sha);
-        self.links.digest(sha);
-    }
-
-    /// Takes a row back in; `false` if it is none of the graph's. Call [`Graph::reindex`] after the last.
-    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow> {
-        Ok(self.nodes.load(key, value)? || self.names.load(key, value)? || self.links.load(key, value)?)
-    }
-
-    /// Forgets which rows changed.
-    pub fn settle(&mut self) {
-        self.nodes.settle();
-        self.names.settle();
-        self.links.settle();
-    }
-
     /// Builds the indexes anew from the rows.
     pub fn reindex(&mut self) {
         self.up.clear();

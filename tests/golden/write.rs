@@ -52,6 +52,7 @@ pub struct Nobody;
 impl Sink for Nobody {
     fn objects(&self, _: &State) {}
     fn durable(&self, _: Position) {}
+    fn noted(&self, _: &'static str, _: &str) {}
     fn publish(&self, _: &TenantId, _: Vec<Effect>) {}
 }
 
@@ -111,17 +112,15 @@ pub fn open(dir: &Path) -> (Journal, States, Arc<Folder>) {
     (journal, states, disk)
 }
 
-/// A spine on the journal in `dir`, which writes its bases there.
+/// A spine on the journal in `dir`.
 pub fn spine(dir: &Path) -> Spine {
     let (journal, states, _) = open(dir);
-    let (bases, seal) = (dir.join("bases"), seal(dir));
     let parts = Parts {
         clock: Arc::new(Stands),
         sink: Arc::new(Nobody),
         mirror: None,
         leap_max_ms: 60_000,
         bounds: Bounds::default(),
-        base: Box::new(move |spine| base::write(spine, &Folder::open(&bases).unwrap(), &seal, 9)),
     };
     Spine::new(journal, states, parts)
 }
@@ -129,8 +128,9 @@ pub fn spine(dir: &Path) -> Spine {
 fn base_and_heads(dir: &Path) {
     let mut spine = spine(dir);
     spine.sync_chain().unwrap();
-    seal(dir).sign_heads(dir, &heads_of(&spine, T0_MS)).unwrap();
-    base::write(&spine, &Folder::open(&dir.join("bases")).unwrap(), &seal(dir), 9).unwrap();
+    seal(dir).sign_heads(dir, &heads_of(&base::Place::end_of(spine.journal()), T0_MS)).unwrap();
+    base::write(&base::Snapshot::of(&spine), &Folder::open(&dir.join("bases")).unwrap(), &seal(dir), 9)
+        .unwrap();
 }
 
 /// Writes everything into `dir`, which may hold an audit key already.
@@ -157,7 +157,7 @@ pub fn write(dir: &Path) {
     drop(writing);
     let mut spine = spine(dir);
     spine.sync_chain().unwrap();
-    seal(dir).sign_heads(dir, &heads_of(&spine, T0_MS + 1)).unwrap();
+    seal(dir).sign_heads(dir, &heads_of(&base::Place::end_of(spine.journal()), T0_MS + 1)).unwrap();
     drop(spine);
     std::fs::write(dir.join("expected.json"), expected).unwrap();
     for name in ["journal/reserve.pay", "journal/reserve.log", "journal/journal.lock", "bases/journal.lock"] {

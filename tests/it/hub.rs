@@ -160,7 +160,7 @@ impl Hub {
     }
 
     pub async fn status(&self) -> Value {
-        let (status, value) = self.admin_send("GET", "/admin/v1/status", None).await;
+        let (status, value) = self.admin_send("GET", "/admin/v1/status?digest=true", None).await;
         assert_eq!(status, 200, "{value}");
         value
     }

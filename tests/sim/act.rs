@@ -14,6 +14,7 @@ use tokio::sync::oneshot::{self, Receiver};
 use crate::facts::{self, FactWord};
 use crate::fail::{Failure, ensure};
 use crate::ledger::fingerprint;
+use crate::mirror::write_base;
 use crate::model::{Known, Sent};
 use crate::op::Cmd;
 use crate::say::{EmitWord, GotEmit};
@@ -134,7 +135,7 @@ impl World {
             }
             Cmd::Base => {
                 let (answer, got) = oneshot::channel();
-                (Command::Base(Box::new(move |_, name| drop(answer.send(name)))), Wait::Base(got))
+                (Command::Snapshot(write_base(self.bases.clone(), answer)), Wait::Base(got))
             }
         })
     }

@@ -3,12 +3,11 @@
 //! Stands in for sled, whose promise it keeps: after a crash the rows are exactly those of some earlier cursor.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ssf_hub::hub::base::{self, Seal, hex};
+use ssf_hub::hub::command::{Answer, AtSnapshot, Refused};
 use ssf_hub::hub::mirror::{Cursor, row_key};
 use ssf_hub::hub::names;
-use ssf_hub::hub::spine::BaseWriter;
 use ssf_hub::hub::start::{self, States};
 use ssf_hub::hub::state::FOLD_VERSION;
 use ssf_hub::journal::sim::SimDisk;
@@ -78,8 +77,9 @@ impl Seal for SimSeal {
     }
 }
 
-/// What the spine writes bases with.
-pub fn base_writer(disk: SimDisk) -> BaseWriter {
-    let disk = Arc::new(disk);
-    Box::new(move |spine| base::write(spine, &*disk, &SimSeal, 2))
+/// Writes a base of the snapshot that it is given.
+pub fn write_base(disk: SimDisk, answer: Answer<String>) -> AtSnapshot {
+    Box::new(move |_, snapshot| {
+        drop(answer.send(base::write(&snapshot, &disk, &SimSeal, 2).map_err(Refused::Unfit)));
+    })
 }

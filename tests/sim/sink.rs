@@ -46,6 +46,7 @@ impl Sink for SimSink {
         told.durable = end;
     }
 
+    fn noted(&self, _: &'static str, _: &str) {}
     fn publish(&self, tenant: &TenantId, effects: Vec<Effect>) {
         let mut told = self.told();
         told.sets.entry(tenant.clone()).or_default();
@@ -97,6 +98,7 @@ impl Told {
                 }
             }
             Effect::Unkept { .. }
+            | Effect::Unannounced { .. }
             | Effect::Recorded { .. }
             | Effect::Overfull { .. }
             | Effect::Objects

@@ -18,7 +18,7 @@ use ssf_hub::transmitter::issue::Issuer;
 
 use crate::chance::{Dice, SimChance, SimClock};
 use crate::fail::{Failure, ensure, failure};
-use crate::mirror::{FakeMirror, SimSeal, base_writer};
+use crate::mirror::{FakeMirror, SimSeal};
 use crate::model::Model;
 use crate::op::Plan;
 use crate::sink::SimSink;
@@ -236,7 +236,6 @@ impl Start<'_> {
             mirror: Some(feed.clone()),
             leap_max_ms: 60_000,
             bounds: Bounds::default(),
-            base: base_writer(self.bases.clone()),
         };
         let (from, mut states) = (loaded.from.clone(), loaded.states);
         if from != From::Mirror {

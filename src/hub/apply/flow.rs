@@ -171,6 +171,7 @@ impl State {
         let Some(ending) = self.life(no).ending.filter(|e| e.due_ms <= now_ms) else { return };
         let Item { seq, index } = ending.item;
         self.stop(no, fx);
+        fx.push(Effect::Unannounced { stream: no });
         self.outcome(now_ms, &Outcome(no, seq, index, Fate::GaveUp, Some("announcement".into())), fx);
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Parts, Spine};
 use crate::clock::{Chance, Clock};
+use crate::hub::base::{self, Folded as _, Snapshot};
 use crate::hub::command::{Answer, Command, Done, Outcomes, Refused, SetAnswer, SetDraft};
 use crate::hub::decide::Bounds;
 use crate::hub::effect::{Effect, Sink};
@@ -26,7 +27,9 @@ const T0_MS: i64 = 1_700_000_000_000;
 const IDP: &str = "https://idp.example";
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 
-struct Hands(AtomicI64);
+/// The wall clock, and how far it leapt ahead of the uptime.
+#[derive(Default)]
+struct Hands(AtomicI64, AtomicI64);
 
 impl Clock for Hands {
     fn wall_ms(&self) -> i64 {
@@ -34,7 +37,7 @@ impl Clock for Hands {
     }
 
     fn boot_ms(&self) -> i64 {
-        self.wall_ms()
+        self.wall_ms() - self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -48,11 +51,14 @@ impl Chance for Zeros {
 
 /// Everything that left the spine.
 #[derive(Default)]
-struct Out(Mutex<Vec<Effect>>);
+struct Out(Mutex<Vec<Effect>>, Mutex<Vec<(&'static str, String)>>);
 
 impl Sink for Out {
     fn objects(&self, _: &State) {}
     fn durable(&self, _: Position) {}
+    fn noted(&self, kind: &'static str, what: &str) {
+        self.1.lock().unwrap().push((kind, what.into()));
+    }
     fn publish(&self, _: &TenantId, effects: Vec<Effect>) {
         self.0.lock().unwrap().extend(effects);
     }
@@ -73,14 +79,14 @@ impl Desk {
     fn with(segment_bytes: u64) -> Self {
         let options = Options { segment_bytes, fold_version: FOLD_VERSION };
         let (journal, _) = Journal::open(Arc::new(SimDisk::new(1)), options, Arc::new(Zeros)).unwrap();
-        let (clock, out) = (Arc::new(Hands(AtomicI64::new(T0_MS))), Arc::new(Out::default()));
+        let (clock, out) =
+            (Arc::new(Hands(AtomicI64::new(T0_MS), AtomicI64::new(0))), Arc::new(Out::default()));
         let parts = Parts {
             clock: clock.clone(),
             sink: out.clone(),
             mirror: None,
-            leap_max_ms: i64::MAX,
+            leap_max_ms: 3_600_000,
             bounds: Bounds::default(),
-            base: Box::new(|_| Err("no bases here".into())),
         };
         let spine = Spine::new(journal, crate::hub::start::empty(), parts);
         let mut desk = Self { spine, clock, out, tenant: TenantId::parse("default").unwrap() };
@@ -312,4 +318,58 @@ fn a_decision_that_would_not_fit_a_segment_is_cut_and_said() {
     assert!(done.decision.is_some());
     desk.later(601);
     assert!(desk.is_over("root") && desk.is_over("sub1199"));
+}
+
+#[test]
+fn a_snapshot_stays_while_the_spine_goes_on() {
+    let mut desk = Desk::new();
+    desk.start("r1", None, 60);
+    let (told, mut got) = oneshot::channel();
+    let take = move |spine: &Spine, snapshot| drop(told.send((spine.journal().end(), snapshot)));
+    desk.spine.batch(vec![Command::Snapshot(Box::new(take))], Outcomes::new()).unwrap();
+    let (end, snapshot): (Position, Snapshot) = got.try_recv().unwrap();
+    let then = desk.state().digest();
+    desk.start("r2", None, 60);
+    let copied = &snapshot.states[&desk.tenant];
+    assert_ne!(desk.state().digest(), then);
+    assert_eq!((copied.digest(), snapshot.place.position), (then, end));
+
+    // A base of it is the state of then, whenever it is written.
+    let disk = SimDisk::new(2);
+    let name = base::write(&snapshot, &disk, &Plain, 2).unwrap();
+    let (header, states) = base::read(&disk, &Plain, &name).unwrap();
+    assert_eq!((header.position, states[&desk.tenant].digest()), (end, then));
+}
+
+/// Signs nothing.
+struct Plain;
+
+impl base::Seal for Plain {
+    fn sign(&self, header: &[u8]) -> Result<String, String> {
+        Ok(base::hex(header))
+    }
+
+    fn open(&self, compact: &str) -> Result<Vec<u8>, String> {
+        let byte = |at: usize| u8::from_str_radix(&compact[at..at + 2], 16).map_err(|e| e.to_string());
+        (0..compact.len()).step_by(2).map(byte).collect()
+    }
+}
+
+#[test]
+fn a_closed_intake_is_noted_once_and_so_is_its_opening() {
+    let mut desk = Desk::new();
+    let said = |desk: &Desk| std::mem::take(&mut *desk.out.1.lock().unwrap());
+    let idle = |desk: &mut Desk| desk.spine.batch(vec![], Outcomes::new()).unwrap();
+    // This desk has no mirror.
+    assert_eq!(
+        said(&desk),
+        [("mirror_closed", "the state is not mirrored until the next start".to_string())]
+    );
+    desk.clock.1.store(3_600_001, Ordering::Relaxed);
+    idle(&mut desk);
+    idle(&mut desk);
+    assert_eq!(said(&desk), [("intake_closed", "the wall clock leapt".to_string())]);
+    desk.clock.1.store(0, Ordering::Relaxed);
+    idle(&mut desk);
+    assert_eq!(said(&desk), [("intake_opened", "new inputs are taken again".to_string())]);
 }
