@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{acting, reading};
 use super::problem::Problem;
-use super::{Api, credentials, deliveries, emit, keys, objects, openapi, unread};
+use super::{Api, accounts, credentials, deliveries, emit, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -47,6 +47,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/emit", post(emit::emit))
+        .route("/admin/v1/t/{tenant}/accounts", get(accounts::state))
         .route("/admin/v1/t/{tenant}/dead-letters", get(deliveries::dead_letters))
         .route("/admin/v1/t/{tenant}/dead-letters/redrive", post(deliveries::redrive))
         .route("/admin/v1/t/{tenant}/dead-letters/discard", post(deliveries::discard))

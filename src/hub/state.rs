@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::accounts::Accounts;
 use super::apply::flow::Life;
 use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
@@ -26,7 +27,7 @@ use crate::stream::{Stream, StreamNo};
 use crate::tenant::{Seq, TenantId};
 
 /// How this build folds. A release that folds differently raises it (DESIGN 8).
-pub const FOLD_VERSION: u16 = 2;
+pub const FOLD_VERSION: u16 = 3;
 /// How long a `jti` is remembered (ms of entry time).
 pub const SEEN_WINDOW_MS: i64 = 24 * 3_600_000;
 /// How many are remembered for one upstream.
@@ -170,6 +171,7 @@ pub struct State {
     pub(super) graph: Graph,
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
+    pub(super) accounts: Accounts,
     // built from the rows
     pub(super) expiries: BTreeSet<(i64, KeyHash)>,
     pub(super) topics: Topics,
@@ -202,6 +204,7 @@ impl State {
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42]),
+            accounts: Accounts::new(43),
             expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),
@@ -356,6 +359,7 @@ impl State {
         self.graph.digest(&mut sha);
         self.life.digest(&mut sha);
         self.subjects.digest(&mut sha);
+        self.accounts.digest(&mut sha);
         sha.finalize().into()
     }
 
@@ -376,6 +380,7 @@ impl State {
         self.graph.drain(prefix, out);
         self.life.drain(prefix, out);
         self.subjects.drain(prefix, out);
+        self.accounts.drain(prefix, out);
     }
 
     /// Forgets what changed: nobody mirrors this state.
@@ -395,6 +400,7 @@ impl State {
         self.graph.settle();
         self.life.settle();
         self.subjects.settle();
+        self.accounts.settle();
     }
 
     /// Every row.
@@ -414,6 +420,7 @@ impl State {
         self.graph.dump(out);
         self.life.dump(out);
         self.subjects.dump(out);
+        self.accounts.dump(out);
     }
 
     /// Takes a row back in.
@@ -432,7 +439,8 @@ impl State {
             || self.originals.load(key, value)?
             || self.graph.load(key, value)?
             || self.life.load(key, value)?
-            || self.subjects.load(key, value)?;
+            || self.subjects.load(key, value)?
+            || self.accounts.load(key, value)?;
         if taken { Ok(()) } else { Err(BadRow { table: key.first().copied().unwrap_or(0) }) }
     }
 
