@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{Asked, acting, asked, reading};
 use super::problem::Problem;
-use super::{Api, credentials, deliveries, emit, keys, objects, openapi, unread};
+use super::{Api, accounts, credentials, deliveries, emit, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::{Folded as _, hex};
 use crate::hub::command::{Refused, StreamAct, StreamChange};
@@ -49,6 +49,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))
         .route("/admin/v1/t/{tenant}/emit", post(emit::emit))
+        .route("/admin/v1/t/{tenant}/accounts", get(accounts::state))
         .route("/admin/v1/t/{tenant}/dead-letters", get(deliveries::dead_letters))
         .route("/admin/v1/t/{tenant}/dead-letters/redrive", post(deliveries::redrive))
         .route("/admin/v1/t/{tenant}/dead-letters/discard", post(deliveries::discard))

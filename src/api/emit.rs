@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 use super::{Api, operator, public_tenant, unread};
+use crate::hub::accounts::{self, Word};
 use crate::hub::effect::Item;
 use crate::hub::emit::{EmitDraft, Emitted};
 use crate::hub::names;
@@ -73,6 +74,9 @@ fn draft(asked: Asked, by: String, set_bytes: usize) -> Result<(EmitDraft, Vec<S
     }
     let raw = |value: &Value| to_raw_value(value).map_err(|e| bad(e.to_string()));
     let (sub_id, event) = (raw(&sub_id)?, raw(&event)?);
+    if Word::of(&uri).is_some() && accounts::said(sub_id.get(), "").is_empty() {
+        return Err(bad(format!("subject: {}", accounts::NO_ACCOUNT)));
+    }
     if sub_id.get().len() + event.get().len() > set_bytes {
         // What this hub would not take in, it does not send.
         let what = format!("subject and event are longer than limits.set_bytes, {set_bytes}");
@@ -102,6 +106,7 @@ fn told(api: &Api, tenant: &TenantId, emitted: &Emitted, warnings: &[String]) ->
         "id": emitted.id.to_string(),
         "txn": emitted.txn,
         "owed": emitted.owed.len(),
+        "withheld": emitted.withheld,
         "no_change": emitted.no_change,
         "sets": jtis.into_values().collect::<Vec<_>>(),
         "warnings": warnings,

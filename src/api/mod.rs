@@ -9,12 +9,13 @@
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
-//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`deliveries`]: what operators
-//!   call; [`operator`]: who may
+//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`accounts`],
+//!   [`deliveries`]: what operators call; [`operator`]: who may
 //! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
 pub mod access;
+pub mod accounts;
 pub mod admin;
 pub mod credentials;
 pub mod deliveries;

@@ -16,7 +16,7 @@ use crate::keys::Keys;
 use crate::outbox::queues::Outbox;
 use crate::revocation::set::Set;
 use crate::stream::StreamNo;
-use crate::tenant::TenantId;
+use crate::tenant::{EntryId, TenantId};
 
 /// More was owed than a stream may have.
 const OVERFULL: &str = "stream_overfull";
@@ -24,6 +24,11 @@ const OVERFULL: &str = "stream_overfull";
 const DEAD_LETTER: &str = "dead_letter";
 /// A dead letter is not kept.
 const UNKEPT: &str = "dead_letter_dropped";
+
+/// An event is not sent because its account has opted out.
+const WITHHELD: &str = "opt_out_withheld";
+/// An opt event came in a state from which it does not lead.
+const UNDEFINED: &str = "opt_out_undefined";
 
 /// Where effects go.
 pub struct Wiring {
@@ -70,6 +75,30 @@ impl Wiring {
             tracing::error!(%tenant, stream_id, kind, n, what);
             // Where too many wait the line above is all.
             let _ = self.noting.try_send((tenant.clone(), kind, stream_id, what));
+        }
+    }
+
+    /// What became of opt-outs (RISC 2.8): one line, one event for each that an operator should know of.
+    fn tell_opts(&self, tenant: &TenantId, effects: &[Effect]) {
+        for effect in effects {
+            let (kind, seq, what) = match effect {
+                Effect::Withheld { item, streams } => {
+                    let what =
+                        format!("not sent to {streams} stream(s): its account has opted out (RISC 2.8)");
+                    (WITHHELD, item.seq, what)
+                }
+                Effect::Undefined { seq, from, word } => {
+                    let (word, from, to) = (word.as_str(), from.as_str(), word.to().as_str());
+                    let what =
+                        format!("{word} came in the state {from}; the account is in the state {to} now");
+                    (UNDEFINED, *seq, what)
+                }
+                _ => continue,
+            };
+            let id = EntryId { tenant: tenant.clone(), seq }.to_string();
+            tracing::info!(%tenant, id, kind, what);
+            // Where too many wait the line above is all.
+            let _ = self.noting.try_send((tenant.clone(), kind, id, what));
         }
     }
 
@@ -140,6 +169,7 @@ impl Sink for Wiring {
             }
         }
         self.tell_lost(tenant, lost);
+        self.tell_opts(tenant, &effects);
         self.outbox.publish(tenant, &effects);
         self.metrics.effects(tenant, &effects);
     }

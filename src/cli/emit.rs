@@ -72,7 +72,7 @@ fn body(args: &Args) -> Result<Value, Failure> {
 }
 
 /// One JSON object, or members whose values are texts; a dot leads into a member of a complex subject.
-fn subject(given: &[String]) -> Result<Value, Failure> {
+pub(super) fn subject(given: &[String]) -> Result<Value, Failure> {
     if let [one] = given
         && one.trim_start().starts_with('{')
     {
@@ -108,10 +108,12 @@ fn twice(name: &str) -> Failure {
 
 fn sentence(event_type: &str, answer: &Value) -> String {
     let (id, txn) = (answer["id"].as_str().unwrap_or("-"), answer["txn"].as_str().unwrap_or("-"));
-    let said = match (answer["no_change"] == true, answer["owed"].as_u64().unwrap_or(0)) {
-        (true, _) => "was said before under this txn: nothing is sent again".to_string(),
-        (false, 0) => "is recorded; no stream wants it".to_string(),
-        (false, n) => format!("is owed to {n} stream(s)"),
+    let count = |name: &str| answer[name].as_u64().unwrap_or(0);
+    let said = match (answer["no_change"] == true, count("owed"), count("withheld")) {
+        (true, ..) => "was said before under this txn: nothing is sent again".to_string(),
+        (false, 0, 0) => "is recorded; no stream wants it".to_string(),
+        (false, 0, n) => format!("is recorded and not sent to {n} stream(s): the account has opted out"),
+        (false, n, _) => format!("is owed to {n} stream(s)"),
     };
     let warnings = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let warnings: String = warnings.map(|w| format!(" Note: {w}.")).collect();
@@ -195,5 +197,6 @@ mod tests {
         assert!(said.ends_with("Note: event: x."), "{said}");
         assert!(sentence("x", &json!({ "owed": 0 })).contains("no stream wants it"));
         assert!(sentence("x", &json!({ "owed": 0, "no_change": true })).contains("said before"));
+        assert!(sentence("x", &json!({ "owed": 0, "withheld": 2 })).contains("not sent to 2 stream(s)"));
     }
 }

@@ -10,6 +10,7 @@
 //! - [`print`]: answers as tables for people, or JSON
 //! - [`failure`]: what ends a command early
 
+pub mod account;
 pub mod admin_client;
 pub mod apply;
 pub mod attempts;
@@ -94,6 +95,8 @@ pub enum Command {
     Lift(kill::Args),
     /// Say something to the streams that want it; it stops nobody.
     Emit(emit::Args),
+    /// Show whether an account has opted out of RISC events.
+    Account(account::Args),
     /// Make or change an object from a file (JSON or TOML; `-` is standard input).
     Put(put::Args),
     /// Apply objects from files, and print what differs.
@@ -191,6 +194,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Kill(args) => kill::run(&config, "kill", &args, printer),
         Command::Lift(args) => kill::run(&config, "lift", &args, printer),
         Command::Emit(args) => emit::run(&config, &args, printer),
+        Command::Account(args) => account::run(&config, &args, printer),
         Command::Put(args) => put::run(&config, &args, printer),
         Command::Apply(args) => apply::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
@@ -244,6 +248,7 @@ mod tests {
             "kill run r-1 --iss https://i.example --reason test",
             "lift agent a-1 --reason done --tenant acme",
             "emit session-revoked --subject format=email email=a@b.example --reason-admin test --tenant acme",
+            "account --subject format=email email=a@b.example --tenant acme",
             "put upstreams - --tenant acme",
             "put client c.json --new-bearer --bearer-file c.bearer",
             "apply -f d --dry-run",
@@ -282,6 +287,7 @@ mod tests {
             "kill run --reason x",
             "kill run r-1 --reason x --tenant A",
             "emit session-revoked",
+            "account",
             "put robots x.json",
             "put upstreams",
             "put clients c.json --bearer-file x",

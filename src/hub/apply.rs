@@ -5,6 +5,7 @@
 
 mod emit;
 pub mod flow;
+mod opting;
 mod owe;
 mod redrive;
 mod relay;
@@ -14,6 +15,7 @@ mod timers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use opting::Heard;
 use owe::Came;
 use timers::GRACE_MS;
 
@@ -188,6 +190,9 @@ impl State {
         };
         let about = (set.uri.as_str(), set.sub_id.get());
         self.owe(Item { seq: entry.seq, index: 0 }, about, claims, Came::From(set), fx);
+        let (uri, sub_id) = about;
+        let heard = Heard { seq: entry.seq, uri, sub_id, event: set.event.get(), scope: &set.iss };
+        self.opt(&heard, fx);
     }
 
     /// The strongest effect that an upstream may cause.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::accounts::{Opted, Word};
 use super::entry::Fate;
 use crate::revocation::key::KeyHash;
 use crate::revocation::record::{Record, Standing};
@@ -112,6 +113,22 @@ pub enum Effect {
     Unannounced {
         /// Which stream.
         stream: StreamNo,
+    },
+    /// Streams wanted an item and are not owed it: its account has opted out (RISC 2.8).
+    Withheld {
+        /// What.
+        item: Item,
+        /// How many streams.
+        streams: usize,
+    },
+    /// An opt event came for which the account's state has no transition; it holds all the same (RISC 2.8).
+    Undefined {
+        /// Its entry.
+        seq: Seq,
+        /// The state that it came in.
+        from: Opted,
+        /// What it said.
+        word: Word,
     },
     /// The original of an item is held for relay streams, or no longer. Comes ahead of what is owed of it.
     Original {

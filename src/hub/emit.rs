@@ -63,6 +63,8 @@ pub struct Emitted {
     pub txn: String,
     /// The streams that are owed it, by number.
     pub owed: Vec<StreamNo>,
+    /// How many streams want it and are not owed it: its account has opted out.
+    pub withheld: usize,
     /// The same was said under this `txn` before: nothing was written.
     pub no_change: bool,
 }

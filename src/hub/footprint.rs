@@ -6,6 +6,7 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
+use super::accounts::Accounts;
 use super::effect::{Claims, Item};
 use super::state::{
     DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, Seen,
@@ -55,7 +56,7 @@ pub struct Kept {
 }
 
 /// Everything that the state keeps. `set_bytes`: the longest SET (`limits.set_bytes`).
-pub fn kept(set_bytes: usize) -> [Kept; 9] {
+pub fn kept(set_bytes: usize) -> [Kept; 10] {
     let row = |key: usize, value: usize| SLACK * (key + value);
     let order = |item: usize| SLACK * item;
     let names = (size_of::<String>(), size_of::<(Seq, KeyHash)>());
@@ -111,6 +112,13 @@ pub fn kept(set_bytes: usize) -> [Kept; 9] {
             rows: MILLION,
             bytes: row(size_of::<(SubjectHash, StreamNo)>(), 0),
             per: Per::Stream,
+        },
+        Kept {
+            what: "opt-outs, for a million names (no limit)",
+            limit: "opt-in takes a name out",
+            rows: MILLION,
+            bytes: row(size_of::<KeyHash>(), Accounts::ROW_BYTES),
+            per: Per::Tenant,
         },
         Kept {
             what: "lineage, for a million nodes (no limit)",

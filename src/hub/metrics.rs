@@ -21,6 +21,8 @@ pub struct Metrics {
     unkept: PerTenant,
     overfull: PerTenant,
     records: PerTenant,
+    withheld: PerTenant,
+    undefined: PerTenant,
     waiting: Gauge,
     flushes: Gauge,
     entries: Gauge,
@@ -42,6 +44,11 @@ impl Metrics {
             unkept: per_tenant("dead_letters_dropped", "SETs given up that are not kept as dead letters"),
             overfull: per_tenant("streams_overfull", "SETs given up because a stream had too many"),
             records: per_tenant("revocation_records", "Revocation records written"),
+            withheld: per_tenant("sets_withheld", "SETs not owed to streams because the account opted out"),
+            undefined: per_tenant(
+                "opt_out_undefined",
+                "Opt events that an account's state had no transition for",
+            ),
             waiting: page.gauge("sequencer_waiting", "Requests that wait for the sequencer"),
             flushes: page.gauge("journal_flushes", "Journal flushes since the start"),
             entries: page.gauge("journal_entries", "Journal entries written since the start"),
@@ -57,7 +64,7 @@ impl Metrics {
     /// Effects left the spine.
     pub fn effects(&self, tenant: &TenantId, effects: &[Effect]) {
         let (mut owed, mut delivered, mut dead, mut records) = (0, 0, 0, 0);
-        let (mut unkept, mut overfull) = (0, 0);
+        let (mut unkept, mut overfull, mut withheld, mut undefined) = (0, 0, 0, 0);
         for effect in effects {
             match effect {
                 Effect::Owed { streams, .. } => owed += streams.len() as u64,
@@ -66,6 +73,8 @@ impl Metrics {
                 Effect::Recorded { .. } => records += 1,
                 Effect::Unkept { .. } => unkept += 1,
                 Effect::Overfull { .. } => overfull += 1,
+                Effect::Withheld { streams, .. } => withheld += *streams as u64,
+                Effect::Undefined { .. } => undefined += 1,
                 _ => {}
             }
         }
@@ -76,6 +85,8 @@ impl Metrics {
             (&self.records, records),
             (&self.unkept, unkept),
             (&self.overfull, overfull),
+            (&self.withheld, withheld),
+            (&self.undefined, undefined),
         ];
         for (family, n) in counts {
             if n > 0 {

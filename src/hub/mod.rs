@@ -5,6 +5,7 @@
 //!
 //! - [`object`]: what operators configure
 //! - [`entry`]: what the journal holds
+//! - [`accounts`]: who opted out of RISC events
 //! - [`emit`], [`restored`]: what an operator says himself; where a restored journal comes from
 //! - [`owner`]: who may change an object
 //! - [`command`]: what the sequencer is asked, and its answers
@@ -18,6 +19,7 @@
 //! - [`base`], [`start`], [`mirror`]: where a start begins
 //! - [`names`]: derived names and hashes, of texts in `canonical` form; [`view`]: objects as the doors need them
 
+pub mod accounts;
 pub mod apply;
 pub mod authorization_server;
 pub mod base;

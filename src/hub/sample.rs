@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::apply::Stamped;
 use super::decide::{Bounds, decide};
+use super::effect::Effect as Effects;
 use super::entry::{Act, Body, Decision, FactInput, Named, Route, SetInput};
 use super::object::Object;
 use super::state::State;
@@ -31,6 +32,10 @@ pub struct Bench {
     pub state: State,
     /// Acceptance of the next input (ms since 1970).
     pub now_ms: i64,
+    /// Where signals go.
+    pub route: Route,
+    /// What followed outside, of all inputs so far.
+    pub fx: Vec<Effects>,
     key: SubjectKey,
 }
 
@@ -38,7 +43,8 @@ impl Bench {
     /// With an upstream and a token issuer, the latter with more members as JSON.
     pub fn new(issuer: &str) -> Self {
         let state = State::new(TenantId::default_tenant());
-        let mut bench = Self { state, now_ms: NOW_MS, key: SubjectKey::new(&[7; 32]) };
+        let mut bench =
+            Self { state, now_ms: NOW_MS, route: Route::Forward, fx: vec![], key: SubjectKey::new(&[7; 32]) };
         let jwks = r#""jwks":{"url":"https://idp.example/jwks"}"#;
         let upstream = format!(r#"{{"upstream":{{"id":"idp","iss":"{IDP}","aud":["hub"],{jwks}}}}}"#);
         let issuer = format!(r#"{{"token_issuer":{{"id":"as","iss":"{IDP}",{jwks}{issuer}}}}}"#);
@@ -52,10 +58,11 @@ impl Bench {
 
     fn fold(&mut self, body: Body) {
         let (seq, time_ms) = (self.state.seq().next(), self.now_ms);
-        self.state.apply(&Stamped { seq, time_ms, body });
+        self.fx.extend(self.state.apply(&Stamped { seq, time_ms, body }));
     }
 
-    fn input(&mut self, body: Body) -> Option<Decision> {
+    /// Decides and folds an input.
+    pub fn input(&mut self, body: Body) -> Option<Decision> {
         self.fold(body.clone());
         let decided = decide(&self.state, &[0; 16], &body, &Bounds::default());
         assert_eq!(
@@ -112,7 +119,7 @@ impl Bench {
             txn: "txn".into(),
             toe,
             all_sessions: false,
-            route: Route::Forward,
+            route: self.route,
             echo: KeyHash([1; 16]),
             names,
         }))

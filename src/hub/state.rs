@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::accounts::Accounts;
 use super::apply::flow::Life;
 use super::base::Folded;
 use super::effect::{Claims, Item, Original};
@@ -27,7 +28,7 @@ use crate::stream::{Stream, StreamNo};
 use crate::tenant::{Seq, TenantId};
 
 /// How this build folds. A release that folds differently raises it (DESIGN 8).
-pub const FOLD_VERSION: u16 = 2;
+pub const FOLD_VERSION: u16 = 3;
 /// How long a `jti` is remembered (ms of entry time).
 pub const SEEN_WINDOW_MS: i64 = 24 * 3_600_000;
 /// How many are remembered for one upstream.
@@ -171,6 +172,7 @@ pub struct State {
     pub(super) graph: Graph,
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
+    pub(super) accounts: Accounts,
     // built from the rows
     pub(super) expiries: BTreeSet<(i64, KeyHash)>,
     pub(super) topics: Topics,
@@ -203,6 +205,7 @@ impl State {
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42]),
+            accounts: Accounts::new(43),
             expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),
@@ -439,6 +442,7 @@ impl Tables for State {
         self.graph.each(visit);
         visit(&self.life);
         self.subjects.each(visit);
+        self.accounts.each(visit);
     }
 
     fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows)) {
@@ -457,6 +461,7 @@ impl Tables for State {
         self.graph.each_mut(visit);
         visit(&mut self.life);
         self.subjects.each_mut(visit);
+        self.accounts.each_mut(visit);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the hub may be made to say: an event and its subject, held to their definitions as strictly as a transmitter's.
 //!
 //! Read by `api` before an operator's words become an entry. Stricter than receipt on purpose: what others send is
-//! borne with (SSF 4.2.3), what we send is right (SUBJ-03, CAEP 3, RISC 2). Keeps no opt-out state: the account and its
-//! state are the provider's (RISC 2.8), the hub says what the operator says for him.
+//! borne with (SSF 4.2.3), what we send is right (SUBJ-03, CAEP 3, RISC 2). Keeps no opt-out state: whether an opt event
+//! may be said now (RISC 2.8) the spine judges, where the state is.
 
 use serde_json::{Map, Value};
 

@@ -1,9 +1,10 @@
 //! Golden: a journal of every released format, kept as files; every later build reads, verifies, folds and continues it.
 //!
 //! A folder holds segments, one base, signed heads, the audit key that signed them, and the digests that the fold must
-//! give. `v1/` is of fold version 1, `v2/` of the one that is being made: `GOLDEN_WRITE=1 cargo test --release --locked
-//! --test golden` writes it anew, allowed until it is released, never after. A released folder is never changed; a new
-//! format or fold version gets a folder of its own, and says in `of_v1.json` what the older journal folds to with it.
+//! give. `v1/` and `v2/` are of fold versions 1 and 2, `v3/` of the one that is being made: `GOLDEN_WRITE=1 cargo test
+//! --release --locked --test golden` writes it anew, allowed until it is released, never after. A released folder is never
+//! changed; a new format or fold version gets a folder of its own, and says in `of_v1.json`, … what each older journal
+//! folds to with it.
 //! `keycloak/` holds SETs of a real Keycloak, which the tests of `set` read.
 
 mod kinds;
@@ -28,9 +29,18 @@ use ssf_hub::lineage::alias::Alias;
 use ssf_hub::policy::reason::Reason;
 use ssf_hub::tenant::{Seq, TenantId};
 
-/// The folder whose fold version is that of this build, and an older one.
-const NEW: &str = "v2";
-const OLD: &str = "v1";
+/// The folder whose fold version is that of this build, and the older ones.
+const NEW: &str = "v3";
+const OLD: [&str; 2] = ["v1", "v2"];
+
+fn all() -> impl Iterator<Item = &'static str> {
+    OLD.into_iter().chain([NEW])
+}
+
+/// What an older journal folds to, beside the journal of this build.
+fn of(version: &str) -> String {
+    format!("of_{version}.json")
+}
 
 fn folder(version: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
@@ -44,12 +54,13 @@ fn written(version: &str) -> PathBuf {
             let new = folder(NEW);
             // What is not there need not go.
             let _ = ["journal", "bases"].map(|name| std::fs::remove_dir_all(new.join(name)));
-            let _ =
-                ["heads.jws", "expected.json", "of_v1.json"].map(|name| std::fs::remove_file(new.join(name)));
+            let gone = ["heads.jws", "expected.json"].map(String::from).into_iter().chain(OLD.map(of));
+            gone.for_each(|name| drop(std::fs::remove_file(new.join(name))));
             std::fs::create_dir_all(&new).unwrap();
             write::write(&new);
-            let digests = write::digests(&folded(&folder(OLD)));
-            std::fs::write(new.join("of_v1.json"), digests).unwrap();
+            for old in OLD {
+                std::fs::write(new.join(of(old)), write::digests(&folded(&folder(old)))).unwrap();
+            }
         }
     });
     folder(version)
@@ -110,10 +121,10 @@ fn json(path: &Path) -> Value {
 /// whose fold version is this one's.
 fn as_expected(dir: &Path, states: &States, report: &Report) {
     let expected = json(&dir.join("expected.json"));
-    let of_old = json(&written(NEW).join("of_v1.json"));
+    let version = format!("v{}", expected["fold_version"]);
+    let of_old = OLD.contains(&version.as_str()).then(|| json(&written(NEW).join(of(&version))));
     assert_eq!(expected["journal"], report.journal.to_string());
     let tenants = expected["tenants"].as_object().unwrap();
-    let old = expected["fold_version"] == 1;
     assert_eq!(tenants.len(), states.len());
     for (tenant, seq, head) in &report.tenants {
         let want = &tenants[tenant.as_str()];
@@ -121,7 +132,7 @@ fn as_expected(dir: &Path, states: &States, report: &Report) {
         assert_eq!((want["seq"].as_u64(), state.seq()), (Some(seq.0), *seq), "{tenant}");
         assert_eq!(want["head"], hex(head), "{tenant}: the chain");
         assert_eq!(
-            if old { &of_old[tenant.as_str()] } else { &want["digest"] },
+            of_old.as_ref().map_or(&want["digest"], |old| &old[tenant.as_str()]),
             &hex(&state.digest()),
             "{tenant}: the state; a release that folds differently \
                    raises the fold version (DESIGN 8)"
@@ -145,7 +156,7 @@ fn bodies(dir: &Path) -> Vec<(TenantId, Seq, Position, Body)> {
 
 #[test]
 fn the_journal_is_read_verified_and_folded_as_ever() {
-    for version in [OLD, NEW] {
+    for version in all() {
         let dir = copied(version);
         let report = verified(dir.path());
         assert!(report.segments > 2 && report.entries > 100 && report.erased == 0, "{report:?}");
@@ -155,11 +166,17 @@ fn the_journal_is_read_verified_and_folded_as_ever() {
 
 #[test]
 fn a_base_of_another_fold_version_is_passed_over() {
-    let dir = copied(OLD);
+    for version in OLD {
+        passed_over(version);
+    }
+}
+
+fn passed_over(version: &str) {
+    let dir = copied(version);
     let bases = Folder::read_only(&dir.path().join("bases"));
     let seal = write::seal(dir.path());
     let (header, states) = base::read(&bases, &seal, &base::names(&bases).unwrap()[0]).unwrap();
-    assert!(header.fold_version == 1 && header.rows > 50 && states.is_empty());
+    assert!(format!("v{}", header.fold_version) == version && header.rows > 50 && states.is_empty());
     let report = verified(dir.path());
     let (journal, ..) = write::open(dir.path());
     let mut reader = reader(dir.path());
@@ -190,7 +207,7 @@ fn every_kind_of_entry_is_in_it() {
 
 #[test]
 fn what_is_read_is_written_again_byte_for_byte() {
-    for dir in [copied(OLD), copied(NEW)] {
+    for dir in all().map(copied) {
         let mut reader = reader(dir.path());
         for entry in reader.batches(Position::OLDEST).unwrap().flat_map(|batch| batch.unwrap().entries) {
             let Payload::Present(payload) = &entry.payload else { panic!("erased") };
@@ -208,7 +225,7 @@ fn what_is_read_is_written_again_byte_for_byte() {
 
 #[test]
 fn it_opens_and_goes_on() {
-    [OLD, NEW].into_iter().for_each(goes_on);
+    all().for_each(goes_on);
 }
 
 fn goes_on(version: &str) {
@@ -310,5 +327,5 @@ fn it_is_small() {
         };
         std::fs::read_dir(dir).unwrap().map(|item| size(item.unwrap())).sum()
     }
-    assert!([OLD, NEW].into_iter().all(|version| bytes(&written(version)) < 200_000));
+    assert!(all().all(|version| bytes(&written(version)) < 200_000));
 }

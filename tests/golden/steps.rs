@@ -22,6 +22,9 @@ const AS: &str = "https://as.example";
 pub const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 
+/// Somebody of whom no fact tells.
+const BOB: &str = r#"{"format":"email","email":"Bob@example.com"}"#;
+
 /// One input, and whether its decision follows.
 pub struct Step {
     pub tenant: TenantId,
@@ -205,6 +208,11 @@ fn sets() -> Vec<Body> {
             r#"{"credential_type":"password","change_type":"revoke"}"#,
             Route::Forward,
         ),
+        // Bob is out, known by his address alone; alice has begun to leave, by all her names.
+        set(11, &format!("{RISC}opt-out-initiated"), BOB, "{}", Route::Forward),
+        set(12, &format!("{RISC}opt-out-effective"), BOB, "{}", Route::Forward),
+        set(13, &format!("{RISC}recovery-activated"), BOB, "{}", Route::Forward),
+        set(14, &format!("{RISC}opt-out-initiated"), &alice, "{}", Route::Forward),
     ]
 }
 

@@ -17,6 +17,7 @@ mod keys;
 mod kill;
 mod lineage;
 mod openapi;
+mod optout;
 #[path = "../parts/mod.rs"]
 mod parts;
 mod peers;

@@ -88,7 +88,10 @@ impl World {
                 let command = Command::Act { tenant: tenant(of), kill: false, act: act(of, who), answer };
                 (command, Wait::Act { tenant: of, kill: false, who, got })
             }
-            Cmd::Emit(word) => Self::say(word),
+            Cmd::Emit(word) => {
+                self.perhaps_out(word.tenant, &word.uri());
+                Self::say(word)
+            }
             Cmd::PutStream { tenant: of, stream, shape } => {
                 let (answer, got) = oneshot::channel();
                 let object = Object::Stream(facts::stream(stream, shape));
@@ -178,6 +181,7 @@ impl World {
     }
 
     fn push(&mut self, of: u8, draft: SetDraft, word: Option<SetWord>) -> (Command, Wait) {
+        self.perhaps_out(of, &draft.uri);
         let originals = self.model.originals.entry((of, draft.jti.clone())).or_default();
         originals.insert(draft.compact.clone());
         let sent = Sent {
@@ -190,6 +194,13 @@ impl World {
         };
         let (answer, got) = oneshot::channel();
         (Command::Set(tenant(of), Box::new(draft), answer), Wait::Set(sent, word, got))
+    }
+
+    /// From here on somebody may be out.
+    fn perhaps_out(&mut self, of: u8, uri: &str) {
+        if uri.ends_with("/opt-out-effective") {
+            self.model.opted.insert(of);
+        }
     }
 
     /// One batch, with the outcomes that wait.

@@ -26,6 +26,7 @@ fn holds(standing: &[Standing], basis: Basis) -> bool {
 impl World {
     /// After each step: what was handed out is what the state holds, and what must stop stops.
     pub fn check_cheaply(&mut self) -> Result<(), Failure> {
+        self.count_opts();
         let (told, spine) = (self.life.sink.told(), &self.life.spine);
         if let Some(wrong) = &told.wrong {
             return failure("sink", wrong.clone());
@@ -55,6 +56,14 @@ impl World {
         }
         drop(told);
         self.check_holds()
+    }
+
+    fn count_opts(&mut self) {
+        let mut told = self.life.sink.told();
+        let (withheld, undefined) = (std::mem::take(&mut told.withheld), std::mem::take(&mut told.undefined));
+        drop(told);
+        (0..withheld).for_each(|_| self.count("withheld"));
+        (0..undefined).for_each(|_| self.count("word out of turn"));
     }
 
     /// What was stopped and answered stays stopped, at the gate and in the state, until it was given back.

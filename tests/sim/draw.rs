@@ -6,7 +6,7 @@ use ssf_hub::stream::status::Status;
 use crate::chance::Dice;
 use crate::facts::{FactWord, SHAPES, STREAMS};
 use crate::op::{Cmd, How, Op};
-use crate::say::EmitWord;
+use crate::say::{EmitWord, Says};
 use crate::words::{By, MANY, RUNS, SetWord, TOKENS, What, Who};
 
 const CALLS: [Call; 10] = [
@@ -115,10 +115,17 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
             *next += 1;
             Cmd::Echo { tenant, pick, n: *next }
         }
-        66..70 => Cmd::Emit(EmitWord {
+        66..68 => Cmd::Emit(EmitWord {
             tenant,
             user: dice.small(2),
-            known: dice.once_in(2),
+            says: Says::Opt(dice.small(4)),
+            txn: dice.some_in(4, |dice| dice.small(2)),
+            stream: dice.some_in(6, |dice| dice.small(STREAMS)),
+        }),
+        68..71 => Cmd::Emit(EmitWord {
+            tenant,
+            user: dice.small(2),
+            says: dice.weighted(&[(3, Says::Known), (3, Says::Unknown), (1, Says::Recovery)]),
             txn: dice.some_in(2, |dice| dice.small(2)),
             stream: dice.some_in(3, |dice| dice.small(STREAMS)),
         }),
@@ -126,7 +133,7 @@ fn cmd(dice: &mut Dice, next: &mut u16) -> Cmd {
             let key = dice.some_in(4, |dice| dice.small(4));
             Cmd::Fact { tenant, client: u8::from(dice.once_in(10)), key, fact: fact(dice) }
         }
-        70..79 => Cmd::Kill { tenant, who },
+        71..79 => Cmd::Kill { tenant, who },
         79..86 => Cmd::Lift { tenant, who },
         86..91 => {
             Cmd::PutStream { tenant, stream: dice.small(STREAMS), shape: dice.small(SHAPES.len() as u8) }
@@ -161,7 +168,7 @@ fn who(dice: &mut Dice) -> Who {
 
 fn set(dice: &mut Dice, n: u16) -> SetWord {
     let (user, other) = (dice.small(MANY), dice.small(MANY));
-    let what = match dice.below(20) {
+    let what = match dice.below(24) {
         0..3 => What::Logout(user, other),
         3..6 => What::SessionRevoked(user, other),
         6..8 => What::SessionsRevoked(user),
@@ -172,7 +179,8 @@ fn set(dice: &mut Dice, n: u16) -> SetWord {
         15 => What::Device(user, true),
         16 => What::Risk(user),
         17..19 => What::Unknown(user),
-        _ => What::Verification,
+        19 => What::Verification,
+        _ => What::Opt { user, word: dice.small(4), by_mail: dice.once_in(2) },
     };
     let by = dice.weighted(&[(8, By::Idp), (1, By::Weak), (1, By::Beyond)]);
     let pad = dice.weighted(&[(6, 0), (2, 3_000), (1, 12_000)]);

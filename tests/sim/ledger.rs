@@ -18,6 +18,7 @@ use ssf_hub::stream::status::Status;
 use ssf_hub::tenant::{Seq, TenantId};
 
 use crate::fail::{Failure, ensure};
+use crate::optout::Optouts;
 
 /// Where and when a SET was received, and the hash of its payload.
 type Received = (Seq, i64, KeyHash);
@@ -52,6 +53,7 @@ pub struct Account {
     next_no: u32,
     numbers: BTreeMap<(ObjectKind, String), u32>,
     streams: BTreeMap<u32, Stream>,
+    optouts: Optouts,
     /// Streams that are not simply enabled.
     lives: BTreeMap<u32, Life>,
     /// What every item says.
@@ -137,6 +139,7 @@ impl Account {
                     let (sub_id, event) = (set.sub_id.get().into(), set.event.get().into());
                     let said = Said { uri: set.uri.clone(), sub_id, event, txn: set.txn.clone() };
                     self.owe(Item { seq, index: 0 }, said, Came::From(&audience(&set.compact)));
+                    self.optouts.hear(&set.uri, set.sub_id.get());
                 }
             }
             Body::Decision(decision) => {
@@ -149,7 +152,8 @@ impl Account {
                 }
             }
             Body::Outcomes(outcomes) => outcomes.iter().for_each(|outcome| self.outcome(outcome)),
-            Body::Fact(_) | Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
+            Body::Fact(input) => self.optouts.fact(&input.fact),
+            Body::Kill(_) | Body::Lift(_) | Body::Keys(_) | Body::Tick => {}
             Body::ClockAccepted { .. } | Body::Subjects(_) | Body::Restored(_) => {}
             Body::Redrive(redrive) => self.redrive(redrive),
             Body::Status(change) => self.status(seq, time_ms, change),
@@ -164,12 +168,15 @@ impl Account {
                 }
             }
             Body::Emit(emit) => {
+                let allowed = self.optouts.allows(&emit.uri, emit.sub_id.get());
+                ensure!(allowed, "opt", "{} was said out of turn", emit.uri);
                 let (sub_id, event) = (emit.sub_id.get().into(), emit.event.get().into());
                 let said = Said { uri: emit.uri.clone(), sub_id, event, txn: emit.txn.clone() };
                 match emit.stream {
                     None => self.owe(Item { seq, index: 0 }, said, Came::Said),
                     Some(no) => self.owe_one(Item { seq, index: 0 }, said, no.0),
                 }
+                self.optouts.hear(&emit.uri, emit.sub_id.get());
             }
         }
         Ok(())
@@ -266,7 +273,8 @@ impl Account {
             };
             asked && goes_on
         };
-        let holds = |no: u32| self.life(no).status != Status::Disabled;
+        let withheld = !matches!(came, Came::Derived) && self.optouts.withholds(&said.uri, &said.sub_id);
+        let holds = |no: u32| !withheld && self.life(no).status != Status::Disabled;
         let wanting: Vec<_> = self
             .streams
             .iter()
@@ -280,7 +288,8 @@ impl Account {
 
     fn owe_one(&mut self, item: Item, said: Said, no: u32) {
         let wants = |s: &Stream| s.events_requested.iter().any(|uri| uri == "*" || *uri == said.uri);
-        let open = self.life(no).status != Status::Disabled;
+        let withheld = self.optouts.withholds(&said.uri, &said.sub_id);
+        let open = !withheld && self.life(no).status != Status::Disabled;
         let one = self.streams.get(&no).filter(|s| open && wants(s) && !s.relay);
         let one: Vec<_> = one.map(|s| (no, s.clone())).into_iter().collect();
         self.owed.extend(one.iter().map(|(no, _)| (*no, item)));

@@ -16,7 +16,7 @@
 //! | `words`, `facts` | what the world speaks of |
 //! | `chance`, `mirror`, `sink` | clock and chance; a mirror that may be behind or gone; gate and outbox |
 //! | `world`, `act`, `answer`, `deliver` | the hub's lives; commands; what answers mean; receivers |
-//! | `model`, `ledger`, `check` | what the outside knows; what the journal says is owed; the promises |
+//! | `model`, `ledger`, `optout`, `check` | what the outside knows; what the journal says is owed; who opted out of what; the promises |
 //! | `run`, `shrink` | running, and making a failure small |
 
 mod act;
@@ -31,6 +31,7 @@ mod ledger;
 mod mirror;
 mod model;
 mod op;
+mod optout;
 mod run;
 mod say;
 mod shrink;
@@ -46,7 +47,7 @@ use ssf_hub::clock::Stopwatch;
 const SEEDS: u64 = 10_000;
 
 /// What so many seeds must have met: a simulation that never gets there proves nothing.
-const MET: [&str; 43] = [
+const MET: [&str; 46] = [
     "accepted",
     "answer lost",
     "base",
@@ -63,6 +64,7 @@ const MET: [&str; 43] = [
     "delivered",
     "duplicate",
     "echo",
+    "emit out of turn",
     "emit refused",
     "emitted",
     "emitted before",
@@ -90,6 +92,8 @@ const MET: [&str; 43] = [
     "stream status or verification",
     "tick",
     "unfinished batch cut",
+    "withheld",
+    "word out of turn",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "what a person gives to a test")]

@@ -18,7 +18,7 @@ use ssf_hub::tenant::{EntryId, Seq};
 
 use crate::fail::{Failure, ensure, failure};
 use crate::ledger::set_print;
-use crate::words::{SetWord, Who};
+use crate::words::{RISC, SetWord, Who};
 
 /// One SET as it was sent: (tenant, upstream, `jti`).
 pub type Origin = (u8, String, String);
@@ -90,6 +90,8 @@ pub struct Model {
     pub streams: BTreeMap<(u8, u8), Known<Option<u8>>>,
     /// Streams whose status was ever changed: they may be disabled, and miss what they want.
     pub moody: BTreeSet<(u8, u8)>,
+    /// Tenants in which somebody may have opted out: who of them wants what RISC says, the ledger knows alone.
+    pub opted: BTreeSet<u8>,
     pub holds: BTreeMap<(u8, KeyHash, Basis), Expect>,
     pub runs: Runs,
     pub tokens: Tokens,
@@ -240,6 +242,9 @@ impl Model {
 
     /// Streams that certainly exist and want events of this type.
     pub fn wanting(&self, tenant: u8, uri: &str) -> Vec<u8> {
+        if self.opted.contains(&tenant) && uri.starts_with(RISC) {
+            return vec![];
+        }
         let wants = |(key, known): (&(u8, u8), &Known<Option<u8>>)| match known {
             // Who gets originals gets those that name it.
             Known::Is(Some(shape)) if crate::facts::is_relay(*shape) => None,

@@ -12,7 +12,8 @@ use crate::facts;
 use crate::fail::{Failure, ensure, failure};
 use crate::ledger::emit_print;
 use crate::model::Known;
-use crate::words::{CAEP, mark, tenant};
+use crate::optout::OPTS;
+use crate::words::{CAEP, RISC, mark, tenant};
 use crate::world::World;
 
 /// What is said. Few words, so that the same is said again under the same `txn`.
@@ -20,14 +21,30 @@ use crate::world::World;
 pub struct EmitWord {
     pub tenant: u8,
     pub user: u8,
-    pub known: bool,
+    pub says: Says,
     pub txn: Option<u8>,
     pub stream: Option<u8>,
 }
 
+/// Of what sort.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    Known,
+    Unknown,
+    /// An event of RISC.
+    Recovery,
+    /// One of the four opt events.
+    Opt(u8),
+}
+
 impl EmitWord {
-    fn uri(self) -> String {
-        if self.known { format!("{CAEP}session-revoked") } else { "urn:example:said".into() }
+    pub fn uri(self) -> String {
+        match self.says {
+            Says::Known => format!("{CAEP}session-revoked"),
+            Says::Unknown => "urn:example:said".into(),
+            Says::Recovery => format!("{RISC}recovery-activated"),
+            Says::Opt(word) => format!("{RISC}{}", OPTS[usize::from(word)]),
+        }
     }
 
     fn sub_id(self) -> String {
@@ -82,6 +99,12 @@ impl World {
                 self.model.maybe_out.extend(before);
                 Ok(true)
             }
+            // That it is never taken out of turn, the ledger sees.
+            Some(Err(Refused::Unfit(why))) if why.contains("RISC 2.8") => {
+                ensure!(matches!(word.says, Says::Opt(_)), "refused", "{word:?}: {why}");
+                self.count("emit out of turn");
+                Ok(false)
+            }
             Some(Err(Refused::NoObject(_) | Refused::Unfit(_))) => {
                 let known = word.stream.map(|stream| self.model.streams[&(of, stream)]);
                 let wants = |shape: u8| {
@@ -104,6 +127,12 @@ impl World {
                 Ok(false)
             }
             Some(Ok(emitted)) => {
+                let withheld = emitted.withheld > 0;
+                ensure!(
+                    !withheld || (word.says == Says::Recovery && emitted.owed.is_empty()),
+                    "opt",
+                    "{word:?} is withheld"
+                );
                 let again = before.is_some_and(|key| self.model.went_out.contains(&key));
                 ensure!(!again, "emit", "{word:?} goes out twice, the second time as {}", emitted.id);
                 self.model.went_out.insert((of, names::echo(&emitted.txn, word.hash())));

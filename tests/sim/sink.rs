@@ -21,6 +21,9 @@ pub struct Told {
     pub owed: BTreeMap<Owed, Arc<Claims>>,
     pub originals: BTreeMap<(TenantId, Item), Arc<Original>>,
     pub durable: Position,
+    /// Events that were wanted and not owed, and opt events out of turn, since somebody looked.
+    pub withheld: usize,
+    pub undefined: usize,
     /// What no sink may ever be told.
     pub wrong: Option<String>,
 }
@@ -97,6 +100,8 @@ impl Told {
                         Some(format!("{tenant}: the original of {item:?} is let go and was not held"));
                 }
             }
+            Effect::Withheld { .. } => self.withheld += 1,
+            Effect::Undefined { .. } => self.undefined += 1,
             Effect::Unkept { .. }
             | Effect::Unannounced { .. }
             | Effect::Recorded { .. }

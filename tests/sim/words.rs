@@ -18,6 +18,7 @@ use ssf_hub::set::sub_id::SubId;
 use ssf_hub::tenant::TenantId;
 
 use crate::chance::T0_MS;
+use crate::optout::OPTS;
 
 /// The tenants. All of them know the same people, agents, runs and tokens.
 pub const TENANTS: [&str; 3] = ["default", "t-1", "t-2"];
@@ -129,6 +130,12 @@ pub enum What {
     Device(u8, bool),
     Risk(u8),
     Unknown(u8),
+    /// One of the four opt events of RISC 2.8, about the user by his `sub` or by his address.
+    Opt {
+        user: u8,
+        word: u8,
+        by_mail: bool,
+    },
     Verification,
 }
 
@@ -169,6 +176,7 @@ impl What {
             Self::Device(..) => format!("{CAEP}device-compliance-change"),
             Self::Risk(_) => format!("{CAEP}risk-level-change"),
             Self::Unknown(_) => "urn:example:unknown".into(),
+            Self::Opt { word, .. } => format!("{RISC}{}", OPTS[usize::from(word)]),
             Self::Verification => {
                 "https://schemas.openid.net/secevent/ssf/event-type/verification".to_string()
             }
@@ -182,14 +190,18 @@ impl What {
                 r#"{{"format":"complex","user":{},"session":{{"format":"opaque","id":"session-{s}"}}}}"#,
                 user(n)
             ),
-            Self::SessionsRevoked(n) | Self::Unknown(n) => {
+            Self::SessionsRevoked(n) | Self::Unknown(n) | Self::Opt { user: n, by_mail: true, .. } => {
                 format!(r#"{{"format":"email","email":"user-{n}@example.com"}}"#)
             }
             Self::Device(n, _) => format!(
                 r#"{{"format":"complex","device":{{"format":"opaque","id":"device-{n}"}},"user":{}}}"#,
                 user(n)
             ),
-            Self::Disabled(n) | Self::Enabled(n) | Self::CredentialRevoked(n) | Self::Risk(n) => user(n),
+            Self::Disabled(n)
+            | Self::Enabled(n)
+            | Self::CredentialRevoked(n)
+            | Self::Risk(n)
+            | Self::Opt { user: n, .. } => user(n),
             Self::Verification => r#"{"format":"opaque","id":"the-stream"}"#.into(),
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator says himself is owed like a signal, and remembered like one; it is never decided.
 
 use crate::hub::apply::Stamped;
+use crate::hub::apply::opting::Heard;
 use crate::hub::apply::owe::Came;
 use crate::hub::effect::{Claims, Effect, Item};
 use crate::hub::emit::Emit;
@@ -25,9 +26,11 @@ impl State {
             accepted_ms: entry.time_ms,
             subject: names::subject_order(emit.sub_id.get()),
         };
+        let (uri, sub_id) = (emit.uri.as_str(), emit.sub_id.get());
         match emit.stream {
-            None => self.owe(item, (&emit.uri, emit.sub_id.get()), claims, Came::Said, fx),
-            Some(no) => self.owe_one(item, no, (&emit.uri, emit.sub_id.get()), claims, fx),
+            None => self.owe(item, (uri, sub_id), claims, Came::Said, fx),
+            Some(no) => self.owe_one(item, no, (uri, sub_id), claims, fx),
         }
+        self.opt(&Heard { seq: entry.seq, uri, sub_id, event: emit.event.get(), scope: "" }, fx);
     }
 }

@@ -52,7 +52,8 @@ impl State {
         wanting
     }
 
-    /// Owes claims to every stream that wants them; where nobody does, they are not even made.
+    /// Owes claims to every stream that wants them, unless their account has opted out; where nobody wants them, they are
+    /// not even made.
     pub(super) fn owe(
         &mut self,
         item: Item,
@@ -64,6 +65,9 @@ impl State {
         let wanting = self.wanting(about, came);
         if wanting.is_empty() {
             return;
+        }
+        if self.withholds(about, came) {
+            return fx.push(Effect::Withheld { item, streams: wanting.len() });
         }
         if let Came::From(set) = came {
             self.hold_original(item, &wanting, set, fx);
@@ -81,7 +85,12 @@ impl State {
         claims: impl FnOnce() -> Claims,
         fx: &mut Vec<Effect>,
     ) {
-        if self.wanting(about, Came::Said).contains(&no) {
+        if !self.wanting(about, Came::Said).contains(&no) {
+            return;
+        }
+        if self.withholds(about, Came::Said) {
+            fx.push(Effect::Withheld { item, streams: 1 });
+        } else {
             let claims = Arc::new(claims());
             self.owe_to(item, vec![no], claims.accepted_ms, &claims, fx);
         }

@@ -1,6 +1,7 @@
 //! What the spine does with what an operator says himself: refuse, answer again, or stage. Never decided.
 
 use super::{Fatal, Spine};
+use crate::hub::accounts::Word;
 use crate::hub::command::{Answer, Refused};
 use crate::hub::effect::Effect;
 use crate::hub::emit::{Emit, EmitDraft, Emitted};
@@ -32,14 +33,18 @@ impl Spine {
         let echo = names::echo(&txn, draft.event_hash);
         if let Some(before) = state.echo(echo) {
             let id = EntryId { tenant, seq: before.seq };
-            self.later(answer, Emitted { id, txn, owed: vec![], no_change: true });
+            self.later(answer, Emitted { id, txn, owed: vec![], withheld: 0, no_change: true });
             return Ok(());
+        }
+        if let Err(refused) = may_opt(state, &draft.uri, draft.sub_id.get()) {
+            return self.refuse(answer, refused);
         }
         let (uri, sub_id, event) = (draft.uri, draft.sub_id, draft.event);
         let emit = Emit { by: draft.by, uri, sub_id, event, txn: txn.clone(), toe: draft.toe, stream, echo };
         let id = self.stage(&tenant, Body::Emit(emit))?;
-        let owed = self.effects.last().map(|(_, fx)| owed(fx)).unwrap_or_default();
-        self.later(answer, Emitted { id, txn, owed, no_change: false });
+        let fx = self.effects.last().map_or(&[][..], |(_, fx)| fx.as_slice());
+        let (owed, withheld) = (owed(fx), withheld(fx));
+        self.later(answer, Emitted { id, txn, owed, withheld, no_change: false });
         Ok(())
     }
 }
@@ -50,6 +55,28 @@ fn owed(fx: &[Effect]) -> Vec<StreamNo> {
         _ => None,
     });
     owed.flatten().collect()
+}
+
+fn withheld(fx: &[Effect]) -> usize {
+    let withheld = fx.iter().filter_map(|effect| match effect {
+        Effect::Withheld { streams, .. } => Some(*streams),
+        _ => None,
+    });
+    withheld.sum()
+}
+
+/// An operator says of an account only what its state allows (RISC 2.8).
+fn may_opt(state: &State, uri: &str, sub_id: &str) -> Result<(), Refused> {
+    let Some(word) = Word::of(uri) else { return Ok(()) };
+    match state.opted(sub_id, "") {
+        Some((opted, _)) if opted != word.from() => Err(Refused::Unfit(format!(
+            "the account is in the state {}; {} leads only from {} (RISC 2.8)",
+            opted.as_str(),
+            word.as_str(),
+            word.from().as_str()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The stream of this id, if it takes events of this type: a stream never carries what it did not ask for (SSF 8.1.1).
@@ -63,5 +90,43 @@ fn wanting(state: &State, id: &str, uri: &str) -> Result<StreamNo, Refused> {
             Err(Refused::Unfit("the stream did not ask for events of this type".into()))
         }
         _ => Ok(StreamNo(stored.no)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::sample::{Bench, RISC};
+
+    const MAIL: &str = r#"{"format":"email","email":"ann@example.com"}"#;
+
+    /// RISC 2.8, the figure: one word leads out of opt-in and one out of opt-out, two out of opt-out-initiated.
+    #[test]
+    fn an_operator_says_what_the_state_allows() {
+        let words = ["opt-in", "opt-out-initiated", "opt-out-cancelled", "opt-out-effective"];
+        let table: [(&[&str], &str, [bool; 4]); 3] = [
+            (&[], "opt-in", [false, true, false, false]),
+            (&["opt-out-initiated"], "opt-out-initiated", [false, false, true, true]),
+            (&["opt-out-initiated", "opt-out-effective"], "opt-out", [true, false, false, false]),
+        ];
+        for (before, state, may) in table {
+            let mut bench = Bench::new("");
+            for word in before {
+                bench.signal(&format!("{RISC}{word}"), "{}", MAIL, None);
+            }
+            for (word, may) in words.iter().zip(may) {
+                match may_opt(&bench.state, &format!("{RISC}{word}"), MAIL) {
+                    Ok(()) => assert!(may, "{word} in {state}"),
+                    Err(refused) => {
+                        let said = refused.to_string();
+                        assert!(
+                            !may && said.contains(&format!("in the state {state};")),
+                            "{word} in {state}: {said}"
+                        );
+                    }
+                }
+            }
+            assert!(may_opt(&bench.state, &format!("{RISC}account-enabled"), MAIL).is_ok());
+        }
     }
 }

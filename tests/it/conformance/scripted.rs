@@ -13,6 +13,7 @@ use ssf_hub::jose::alg::Alg;
 use ssf_hub::jose::sign::{SigningKey, sign_compact};
 
 use super::doors::{deliver, handle};
+use super::opted::{self, Opted, risc};
 use super::wire::{Stream, matches, split};
 use crate::peers::{axum_serve, now_s};
 
@@ -35,6 +36,7 @@ pub struct World {
     /// Deleted, and yet to be polled, where it goes wrong.
     ghosts: Vec<Stream>,
     made: usize,
+    opted: Opted,
 }
 
 /// The transmitter.
@@ -65,7 +67,7 @@ impl Scripted {
             wrong,
             default_subjects,
             key,
-            world: Mutex::new(World { streams: vec![], ghosts: vec![], made: 0 }),
+            world: Mutex::new(World { streams: vec![], ghosts: vec![], made: 0, opted: Opted::default() }),
             http: if wrong == "trusts anybody" { careless } else { http },
         });
         let router = Router::new().fallback(handle).with_state(me.clone());
@@ -109,7 +111,7 @@ impl Scripted {
     pub(super) fn config(&self, stream: &Stream) -> Value {
         let mut config = json!({
             "stream_id": stream.id, "iss": self.issuer, "aud": stream.aud(),
-            "events_supported": KNOWN.map(caep), "events_requested": stream.requested,
+            "events_supported": known(), "events_requested": stream.requested,
             "events_delivered": self.delivered(stream), "delivery": stream.delivery(&self.base),
             "min_verification_interval": 1, "description": stream.description,
         });
@@ -127,7 +129,7 @@ impl Scripted {
 
     fn delivered(&self, stream: &Stream) -> Vec<String> {
         let all = self.goes_wrong("delivers what it does not know");
-        stream.requested.iter().filter(|uri| all || KNOWN.map(caep).contains(uri)).cloned().collect()
+        stream.requested.iter().filter(|uri| all || known().contains(uri)).cloned().collect()
     }
 
     /// Signs a SET and puts it where it belongs.
@@ -180,6 +182,9 @@ impl Scripted {
             _ => {}
         }
         self.with(|world| {
+            if !world.opted.sends(uri, subject, self.wrong) {
+                return;
+            }
             let mut streams = std::mem::take(&mut world.streams);
             for stream in &mut streams {
                 let wanted =
@@ -418,6 +423,10 @@ impl Scripted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+fn known() -> Vec<String> {
+    KNOWN.map(caep).into_iter().chain(opted::KNOWN.map(risc)).collect()
 }
 
 fn caep(name: &str) -> String {
