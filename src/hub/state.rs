@@ -26,7 +26,7 @@ use crate::stream::{Stream, StreamNo};
 use crate::tenant::{Seq, TenantId};
 
 /// How this build folds. A release that folds differently raises it (DESIGN 8).
-pub const FOLD_VERSION: u16 = 2;
+pub const FOLD_VERSION: u16 = 3;
 /// How long a `jti` is remembered (ms of entry time).
 pub const SEEN_WINDOW_MS: i64 = 24 * 3_600_000;
 /// How many are remembered for one upstream.
@@ -201,7 +201,7 @@ impl State {
             originals: Table::new(29),
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
-            subjects: Subjects::new([31, 41, 42]),
+            subjects: Subjects::new([31, 41, 42, 44]),
             expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),
@@ -445,7 +445,6 @@ impl State {
     /// Builds what follows from the rows, after the last [`State::load`].
     pub fn reindex(&mut self) {
         self.streams.clear();
-        self.subjects.reindex();
         self.topics.clear();
         for stored in self.objects.iter().map(|(_, s)| s) {
             if let Object::Stream(stream) = &stored.object {
@@ -454,6 +453,7 @@ impl State {
             }
         }
         self.count_special();
+        self.subjects.reindex(&self.streams);
         self.owing.reindex();
         let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
         self.expiries = standing.collect();
