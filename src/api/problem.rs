@@ -64,7 +64,7 @@ impl From<Refused> for Problem {
             Refused::Unfit(_) | Refused::Owned(_) | Refused::Fact(_) | Refused::IdempotencyKey => {
                 at(StatusCode::CONFLICT)
             }
-            Refused::SubjectsMax => at(StatusCode::FORBIDDEN),
+            Refused::SubjectsMax | Refused::Subject(_) => at(StatusCode::FORBIDDEN),
             Refused::StreamsMax => at(StatusCode::CONFLICT),
             Refused::TooLarge => at(StatusCode::PAYLOAD_TOO_LARGE),
         }

@@ -36,6 +36,7 @@ pub fn is(kind: &str, value: &Value) -> Option<bool> {
         "guid" => is_text(is_guid),
         "unreserved" => is_text(is_unreserved),
         "jws" => is_text(is_jws),
+        "retry_after" => is_text(is_retry_after),
         "language_map" => value.as_object().is_some_and(|map| {
             !map.is_empty()
                 && map.iter().all(|(tag, text)| is_tag(tag) && text.as_str().is_some_and(|t| !t.is_empty()))
@@ -72,6 +73,12 @@ fn is_jws(text: &str) -> bool {
     text.split('.').count() == 3 && text.split('.').all(part)
 }
 
+/// Seconds, or the outline of an HTTP date (RFC 9110, 10.2.3).
+fn is_retry_after(text: &str) -> bool {
+    let seconds = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    seconds || (text.len() == 29 && text.ends_with(" GMT") && text.as_bytes().get(3) == Some(&b','))
+}
+
 /// The outline of a BCP 47 tag.
 fn is_tag(tag: &str) -> bool {
     tag.split('-')
@@ -104,6 +111,11 @@ mod tests {
             ("jws", json!("a.b-_.c"), true),
             ("jws", json!("\"a.b.c\""), false),
             ("jws", json!("a.b"), false),
+            ("retry_after", json!("30"), true),
+            ("retry_after", json!("Fri, 31 Dec 1999 23:59:59 GMT"), true),
+            ("retry_after", json!("-1"), false),
+            ("retry_after", json!("soon"), false),
+            ("retry_after", json!(""), false),
             ("unreserved", json!("aA0-._~"), true),
             ("unreserved", json!("a/b"), false),
             ("guid", json!("00000000-0000-0000-0000-000000000000"), true),

@@ -24,6 +24,7 @@ use super::entry::{Act, Body, Decision, FactInput, Lifted, Route, SetInput};
 use super::names;
 use super::object::{Object, ObjectKind, Strength};
 use super::state::{Echo, IDEMPOTENCY_MAX, Seen, State, Stored, Timer};
+use super::subjects::SWEPT_PER_ENTRY;
 use crate::lineage::fact::Fact;
 use crate::lineage::node::{Class, End, NodeId};
 use crate::revocation::key::KeyHash;
@@ -80,6 +81,7 @@ impl State {
             Body::Redrive(redrive) => self.redrive(entry.time_ms, redrive, &mut fx),
             Body::ClockAccepted { .. } | Body::Restored(_) => {}
         }
+        self.subjects.sweep(SWEPT_PER_ENTRY);
         self.meta_mut(|m| {
             m.seq = entry.seq;
             m.time_ms = entry.time_ms;
@@ -134,10 +136,7 @@ impl State {
             let stream = Arc::new(stream.clone());
             if let Some(old) = self.streams.insert(StreamNo(no), stream.clone()) {
                 self.topics.remove(StreamNo(no), &old);
-                // The rows of a stream that begins with none mean the opposite of those of one that begins with all.
-                if old.default_subjects != stream.default_subjects {
-                    self.subjects.clear(StreamNo(no));
-                }
+                self.subjects.change(StreamNo(no), &old, &stream);
             }
             self.count_special();
             self.topics.insert(StreamNo(no), &stream);

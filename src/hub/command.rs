@@ -10,6 +10,7 @@ use super::emit::{EmitDraft, Emitted};
 use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
+use super::subjects::complex::Unfit;
 use crate::lineage::check::Conflict;
 use crate::revocation::key::KeyHash;
 use crate::stream::StreamNo;
@@ -55,6 +56,9 @@ pub enum Refused {
     /// A stream has as many subjects as it may.
     #[error("the stream has as many subjects as it may")]
     SubjectsMax,
+    /// A complex subject that is beyond what a receiver may have.
+    #[error(transparent)]
+    Subject(#[from] Unfit),
     /// A receiver has as many streams as it may.
     #[error("this receiver has as many streams as it may")]
     StreamsMax,

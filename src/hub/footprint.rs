@@ -9,8 +9,11 @@ use std::sync::Arc;
 use super::accounts::Accounts;
 use super::effect::{Claims, Item};
 use super::state::{
-    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, Seen,
+    DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, Seen, Timer,
 };
+use super::subjects::Leaving;
+use super::subjects::complex::{Complex, LOOK_UPS_MAX};
+use super::subjects::lists::ListNo;
 use crate::lineage::node::{Node, NodeId};
 use crate::revocation::key::{KeyHash, Kind};
 use crate::revocation::record::Standing;
@@ -24,6 +27,10 @@ const SLACK: usize = 2;
 const IDEMPOTENCY_TEXT: usize = 64 + 255;
 /// Bytes of text with a lineage node and of a record beside what `size_of` sees: an id, an alias, a reason code.
 const TEXT: usize = 128;
+/// Bytes that the allocator adds to what lies by itself.
+const ALLOCATED: usize = 16;
+/// Members of each of a million complex subjects, at most: `2^3 - 2` times a million is all that there may be to look up.
+const MEMBERS: usize = 3;
 /// What no limit bounds is counted for so many.
 pub const MILLION: usize = 1_000_000;
 
@@ -56,12 +63,14 @@ pub struct Kept {
 }
 
 /// Everything that the state keeps. `set_bytes`: the longest SET (`limits.set_bytes`).
-pub fn kept(set_bytes: usize) -> [Kept; 10] {
+pub fn kept(set_bytes: usize) -> [Kept; 12] {
     let row = |key: usize, value: usize| SLACK * (key + value);
     let order = |item: usize| SLACK * item;
     let names = (size_of::<String>(), size_of::<(Seq, KeyHash)>());
     let idempotency = 2 * names.0 + IDEMPOTENCY_TEXT;
     let node = size_of::<NodeId>() + size_of::<Node>() + TEXT;
+    let subject = size_of::<(SubjectHash, ListNo)>();
+    let members = ALLOCATED + MEMBERS * size_of::<SubjectHash>();
     [
         Kept {
             what: "SETs seen",
@@ -110,7 +119,22 @@ pub fn kept(set_bytes: usize) -> [Kept; 10] {
             what: "subjects of a stream",
             limit: "receiver.subjects_max, at its default",
             rows: MILLION,
-            bytes: row(size_of::<(SubjectHash, StreamNo)>(), 0),
+            // Complex ones are longer. Of those with more members fewer fit: they take more look-up rows.
+            bytes: row(subject, size_of::<Complex>()) + members + row(subject, 0),
+            per: Per::Stream,
+        },
+        Kept {
+            what: "look-up rows of a stream's complex subjects",
+            limit: "hub/subjects/complex.rs LOOK_UPS_MAX",
+            rows: LOOK_UPS_MAX,
+            bytes: row(subject, size_of::<u32>()),
+            per: Per::Stream,
+        },
+        Kept {
+            what: "subjects that leave a stream after receiver.removal_grace_s",
+            limit: "receiver.subjects_max, at its default",
+            rows: MILLION,
+            bytes: row(subject, size_of::<Leaving>()) + members + row(size_of::<(i64, Timer)>(), 0),
             per: Per::Stream,
         },
         Kept {

@@ -204,7 +204,7 @@ impl State {
             originals: Table::new(29),
             graph: Graph::new(Limits::default()),
             life: Table::new(30),
-            subjects: Subjects::new([31, 41, 42]),
+            subjects: Subjects::new([31, 41, 42, 44]),
             accounts: Accounts::new(43),
             expiries: BTreeSet::new(),
             topics: Topics::default(),
@@ -397,7 +397,6 @@ impl State {
     /// Builds what follows from the rows, after the last [`State::load`].
     pub fn reindex(&mut self) {
         self.streams.clear();
-        self.subjects.reindex();
         self.topics.clear();
         for stored in self.objects.iter().map(|(_, s)| s) {
             if let Object::Stream(stream) = &stored.object {
@@ -406,6 +405,7 @@ impl State {
             }
         }
         self.count_special();
+        self.subjects.reindex(&self.streams);
         self.owing.reindex();
         let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
         self.expiries = standing.collect();

@@ -2,32 +2,41 @@
 //!
 //! Part of the state. A row means: of a stream that begins with none, this subject is in it; of one that begins with
 //! all, this subject is out of it. Rows are ordered by subject, so that an event finds its streams in one look-up
-//! however many subjects there are. Holds hashes only. Deterministic: what is built beside the rows follows from them.
+//! however many subjects there are; complex ones in one look-up for each combination of members ([`index`]). Holds
+//! hashes only. Deterministic: what is built beside the rows follows from them. Nothing here takes longer the more
+//! there is: no entry searches, and what a stream leaves behind is taken away a little with each entry.
+//!
+//! - [`complex`]: complex subjects, and their bounds; [`held`]: what each receiver has of them
+//! - [`index`]: complex subjects by members; [`lists`]: which rows are a stream's; [`rows`]: how all of it is kept
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod complex;
+mod held;
+mod index;
+pub mod lists;
+mod rows;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rows::{Rows, Table, Tables};
+use crate::rows::Table;
 use crate::stream::receiver::DefaultSubjects;
-use crate::stream::subject::{Matcher, SubjectHash, joined};
+use crate::stream::subject::{Matcher, SubjectHash};
 use crate::stream::{Stream, StreamNo};
+use complex::{Bounds, Complex, Subject, Unfit};
+use held::Held;
+use index::Index;
+use lists::{Count, ListNo, Lists};
 
-/// The members of a complex subject, in order of their names.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Complex {
-    /// Their names, each behind a NUL: what kind of complex subject it is.
-    pub shape: Box<str>,
-    /// Their hashes, in the same order.
-    pub parts: Box<[SubjectHash]>,
-}
+/// How much of what ended one entry takes away: subjects and look-up rows.
+pub const SWEPT_PER_ENTRY: usize = 64;
 
 /// A subject that was removed and is still in its stream for a while (SSF 1.0, 9.3).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Leaving {
     /// Until when (ms since 1970).
     pub due_ms: i64,
-    /// Its members, if it is complex.
+    /// Its members, if it is kept as a complex one.
     pub complex: Option<Complex>,
 }
 
@@ -38,357 +47,233 @@ pub struct Found {
     pub named: BTreeSet<StreamNo>,
     /// A row of theirs covers it: it is out of those that begin with all.
     pub covered: BTreeSet<StreamNo>,
-    /// A row of theirs shares no member with it: by the letter of the specification that matches too (AMB-07).
-    pub apart: BTreeSet<StreamNo>,
-}
-
-impl Found {
-    /// Whether the event is for a stream.
-    pub fn is_for(&self, no: StreamNo, stream: &Stream) -> bool {
-        match stream.default_subjects {
-            DefaultSubjects::All => !self.covered.contains(&no),
-            DefaultSubjects::None => {
-                self.named.contains(&no) || (stream.literal_matching && self.apart.contains(&no))
-            }
-        }
-    }
-}
-
-/// One kind of complex subject: by which of its members it was looked up so far, and what is found there.
-#[derive(Default)]
-struct Shape {
-    names: Vec<String>,
-    subjects: usize,
-    by: BTreeMap<Vec<u16>, BTreeMap<(SubjectHash, StreamNo), u32>>,
+    /// How many look-ups it took: one, and for a complex subject one for each combination of members that there is.
+    pub look_ups: usize,
 }
 
 /// The subjects of all streams of a tenant.
 pub struct Subjects {
-    simple: Table<(SubjectHash, StreamNo), ()>,
-    complex: Table<(SubjectHash, StreamNo), Complex>,
-    leaving: Table<(StreamNo, SubjectHash), Leaving>,
+    simple: Table<(SubjectHash, ListNo), ()>,
+    complex: Table<(SubjectHash, ListNo), Complex>,
+    leaving: Table<(ListNo, SubjectHash), Leaving>,
+    lists: Lists,
+    bounds: Bounds,
     // built from the rows
-    shapes: BTreeMap<Box<str>, Shape>,
-    counts: BTreeMap<StreamNo, usize>,
+    index: Index,
+    held: Held,
 }
 
 impl Subjects {
-    /// No subjects; `tags` are those of its three tables.
-    pub fn new(tags: [u8; 3]) -> Self {
+    /// None. `tags` are those of their tables.
+    pub fn new(tags: [u8; 4]) -> Self {
+        Self::within(tags, Bounds::default())
+    }
+
+    fn within(tags: [u8; 4], bounds: Bounds) -> Self {
         Self {
             simple: Table::new(tags[0]),
             complex: Table::new(tags[1]),
             leaving: Table::new(tags[2]),
-            shapes: BTreeMap::new(),
-            counts: BTreeMap::new(),
+            lists: Lists::new(tags[3]),
+            bounds,
+            index: Index::default(),
+            held: Held::default(),
         }
     }
 
-    /// How many rows a stream has.
-    pub fn count(&self, stream: StreamNo) -> usize {
-        self.counts.get(&stream).copied().unwrap_or(0)
+    /// What a stream has.
+    pub fn count(&self, stream: StreamNo) -> Count {
+        self.lists.count(self.lists.of(stream))
     }
 
-    /// Whether no stream has any.
+    /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.simple.is_empty() && self.complex.is_empty()
     }
 
     /// Whether there is a row of this very subject.
-    pub fn has(&self, stream: StreamNo, subject: &Matcher) -> bool {
-        let key = (subject.whole, stream);
-        if subject.parts.is_some() { self.complex.contains(&key) } else { self.simple.contains(&key) }
+    pub fn has(&self, stream: StreamNo, subject: &Subject) -> bool {
+        let list = self.lists.of(stream);
+        self.simple.contains(&(subject.whole, list)) || self.is_kept(list, subject.complex.as_ref())
+    }
+
+    fn is_kept(&self, list: ListNo, complex: Option<&Complex>) -> bool {
+        complex.is_some_and(|complex| self.complex.contains(&(complex.key(), list)))
     }
 
     /// When a removed subject leaves for good, if it has not yet (ms since 1970).
     pub fn leaves_at(&self, stream: StreamNo, subject: SubjectHash) -> Option<i64> {
-        self.leaving.get(&(stream, subject)).map(|l| l.due_ms)
+        self.leaving.get(&(self.lists.of(stream), subject)).map(|l| l.due_ms)
+    }
+
+    /// Whether a stream may have a row of this subject; one beyond the bounds is kept as it is, and matched only by
+    /// its identical. Another receiver's subjects have no part in it.
+    pub fn fits(&self, no: StreamNo, stream: &Stream, subject: &Subject) -> Result<(), Unfit> {
+        let Some(complex) = &subject.complex else { return Ok(()) };
+        complex.check(&self.bounds)?;
+        if !self.held.has_room(&stream.client, &complex.names, self.bounds.combinations) {
+            return Err(Unfit::Combinations(self.bounds.combinations));
+        }
+        if self.count(no).look_ups.saturating_add(complex.look_ups()) > self.bounds.look_ups {
+            return Err(Unfit::LookUps(self.bounds.look_ups));
+        }
+        Ok(())
     }
 
     /// Makes a row.
-    pub fn insert(&mut self, stream: StreamNo, whole: SubjectHash, complex: Option<Complex>) {
-        let key = (whole, stream);
-        let new = match complex {
-            None => self.simple.insert(key, ()).is_none(),
-            Some(complex) => {
-                let new = !self.complex.contains(&key);
-                if new {
-                    self.shape(&complex.shape).enter(stream, &complex.parts);
-                    self.complex.insert(key, complex);
-                }
-                new
-            }
-        };
-        if new {
-            *self.counts.entry(stream).or_default() += 1;
+    pub fn insert(&mut self, no: StreamNo, stream: &Stream, subject: Subject) {
+        if self.has(no, &subject) {
+            return;
         }
+        let list = self.lists.of(no);
+        let fits = self.fits(no, stream, &subject).is_ok();
+        let Some(mut complex) = subject.complex.filter(|_| fits) else {
+            self.simple.insert((subject.whole, list), ());
+            self.lists.enter(list, subject.whole, 0);
+            return;
+        };
+        let key = complex.key();
+        self.index.share(&mut complex);
+        self.index.enter(list, &complex);
+        self.held.enter(list, &stream.client, &complex.names);
+        self.lists.enter(list, key, complex.look_ups());
+        self.complex.insert((key, list), complex);
     }
 
     /// Takes a row out.
-    pub fn remove(&mut self, stream: StreamNo, whole: SubjectHash) {
-        let key = (whole, stream);
-        let complex = self.complex.remove(&key);
-        if let Some(complex) = &complex {
-            self.shape(&complex.shape).leave(stream, &complex.parts);
+    pub fn remove(&mut self, no: StreamNo, stream: &Stream, subject: &Subject) {
+        let list = self.lists.of(no);
+        if self.simple.remove(&(subject.whole, list)).is_some() {
+            self.lists.leave(list, subject.whole, 0);
         }
-        if complex.is_some() || self.simple.remove(&key).is_some() {
-            self.uncount(stream);
-        }
-    }
-
-    fn uncount(&mut self, stream: StreamNo) {
-        if let Some(count) = self.counts.get_mut(&stream) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.counts.remove(&stream);
-            }
+        let Some(key) = subject.complex.as_ref().map(Complex::key) else { return };
+        if let Some(complex) = self.complex.remove(&(key, list)) {
+            self.index.leave(list, &complex);
+            self.held.leave(list, &stream.client, &complex.names);
+            self.lists.leave(list, key, complex.look_ups());
         }
     }
 
     /// A subject was removed, with a grace.
-    pub fn leave_later(&mut self, stream: StreamNo, whole: SubjectHash, leaving: Leaving) {
-        self.leaving.insert((stream, whole), leaving);
+    pub fn leave_later(&mut self, no: StreamNo, stream: &Stream, subject: Subject, due_ms: i64) {
+        let list = self.lists.of(no);
+        // It will be a row, or was one: as what it is kept is settled now.
+        let is_complex = match stream.default_subjects {
+            DefaultSubjects::All => self.fits(no, stream, &subject).is_ok(),
+            DefaultSubjects::None => self.is_kept(list, subject.complex.as_ref()),
+        };
+        let mut leaving = Leaving { due_ms, complex: subject.complex.filter(|_| is_complex) };
+        leaving.complex.iter_mut().for_each(|complex| self.index.share(complex));
+        self.awaits(list, stream, &leaving);
+        self.leaving.insert((list, subject.whole), leaving);
+    }
+
+    /// What is leaving is counted; where it becomes a row, its kind is held from now on.
+    fn awaits(&mut self, list: ListNo, stream: &Stream, leaving: &Leaving) {
+        self.lists.change(list, |count| count.leaving += 1);
+        if let Some(complex) = leaving.complex.as_ref().filter(|_| becomes_row(stream)) {
+            self.held.enter(list, &stream.client, &complex.names);
+            self.lists.change(list, |count| count.look_ups += complex.look_ups());
+        }
     }
 
     /// A subject that was removed is there again, or its time has come.
-    pub fn left(&mut self, stream: StreamNo, whole: SubjectHash) -> Option<Leaving> {
-        self.leaving.remove(&(stream, whole))
+    pub fn left(&mut self, no: StreamNo, stream: &Stream, whole: SubjectHash) -> Option<Leaving> {
+        let list = self.lists.of(no);
+        let leaving = self.leaving.remove(&(list, whole))?;
+        let complex = leaving.complex.as_ref().filter(|_| becomes_row(stream));
+        if let Some(complex) = complex {
+            self.held.leave(list, &stream.client, &complex.names);
+        }
+        let look_ups = complex.map_or(0, Complex::look_ups);
+        self.lists.change(list, |count| {
+            count.leaving = count.leaving.saturating_sub(1);
+            count.look_ups = count.look_ups.saturating_sub(look_ups);
+        });
+        Some(leaving)
     }
 
-    /// A stream has no subjects any more.
-    pub fn clear(&mut self, stream: StreamNo) {
-        let first = (stream, SubjectHash([0; 16]));
-        let last = (stream, SubjectHash([0xff; 16]));
-        let leaving: Vec<_> = self.leaving.range(first..=last).map(|(key, _)| *key).collect();
-        for key in leaving {
-            self.leaving.remove(&key);
+    /// A stream is gone. Its rows are not found any more, and go with the next entries.
+    pub fn end(&mut self, no: StreamNo, stream: &Stream) {
+        self.held.end(self.lists.of(no), &stream.client);
+        self.lists.end(no);
+    }
+
+    /// A stream is configured otherwise.
+    pub fn change(&mut self, no: StreamNo, old: &Stream, new: &Stream) {
+        // The rows of a stream that begins with none mean the opposite of those of one that begins with all.
+        if old.default_subjects != new.default_subjects {
+            self.held.end(self.lists.of(no), &old.client);
+            self.lists.renew(no);
+        } else if old.client != new.client {
+            self.held.passes(self.lists.of(no), &old.client, &new.client);
         }
-        if self.count(stream) == 0 {
-            return;
-        }
-        let of_it = |key: &&(SubjectHash, StreamNo)| key.1 == stream;
-        let simple: Vec<_> = self.simple.iter().map(|(key, ())| key).filter(of_it).copied().collect();
-        let complex: Vec<_> = self.complex.iter().map(|(key, _)| key).filter(of_it).copied().collect();
-        for (whole, stream) in simple.into_iter().chain(complex) {
-            self.remove(stream, whole);
+    }
+
+    /// Takes away some of what ended: called once an entry, so that what is left behind never outgrows what comes.
+    pub fn sweep(&mut self, most: usize) {
+        let mut left = most;
+        while left > 0 {
+            let Some(list) = self.lists.ended() else { return };
+            left = left.saturating_sub(1);
+            if let Some(row) = self.lists.first(list) {
+                self.lists.leave(list, row, 0);
+                self.simple.remove(&(row, list));
+                if let Some(complex) = self.complex.remove(&(row, list)) {
+                    self.index.leave(list, &complex);
+                    left = left.saturating_sub(complex.look_ups());
+                }
+                continue;
+            }
+            let mut leaving = self.leaving.range((list, SubjectHash::FIRST)..=(list, SubjectHash::LAST));
+            match leaving.next().map(|(key, _)| *key) {
+                Some(key) => drop(self.leaving.remove(&key)),
+                None => self.lists.forget(list),
+            }
         }
     }
 
     /// The streams that an event's subject is named in.
-    pub fn find(&mut self, event: &Matcher) -> Found {
-        let mut found = Found::default();
-        let Some(parts) = &event.parts else {
-            let first = (event.whole, StreamNo(0));
-            let last = (event.whole, StreamNo(u32::MAX));
-            found.named = self.simple.range(first..=last).map(|((_, stream), ())| *stream).collect();
-            found.covered = found.named.clone();
-            return found;
-        };
-        for shape in self.shapes.values_mut().filter(|shape| shape.subjects > 0) {
-            shape.find(parts, &self.complex, &mut found);
+    pub fn find(&self, event: &Matcher) -> Found {
+        let mut found = Found { look_ups: 1, ..Found::default() };
+        let same = self.simple.range((event.whole, ListNo::FIRST)..=(event.whole, ListNo::LAST));
+        found.named = same.filter_map(|((_, list), ())| self.lists.owner(*list)).collect();
+        found.covered.clone_from(&found.named);
+        if let Some(parts) = &event.parts {
+            let look_ups = self.index.find(parts, &self.complex, |list, covers| {
+                let Some(stream) = self.lists.owner(list) else { return };
+                found.named.insert(stream);
+                if covers {
+                    found.covered.insert(stream);
+                }
+            });
+            found.look_ups += look_ups;
         }
         found
     }
 
-    fn shape(&mut self, shape: &str) -> &mut Shape {
-        self.shapes.entry(shape.into()).or_insert_with(|| Shape {
-            names: shape.split('\0').skip(1).map(Into::into).collect(),
-            ..Shape::default()
-        })
-    }
-}
-
-impl Tables for Subjects {
-    fn each(&self, visit: &mut dyn FnMut(&dyn Rows)) {
-        visit(&self.simple);
-        visit(&self.complex);
-        visit(&self.leaving);
-    }
-
-    fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows)) {
-        visit(&mut self.simple);
-        visit(&mut self.complex);
-        visit(&mut self.leaving);
-    }
-}
-
-impl Subjects {
-    /// Builds what follows from the rows.
-    pub fn reindex(&mut self) {
-        self.shapes.clear();
-        self.counts.clear();
-        for ((_, stream), ()) in self.simple.iter() {
-            *self.counts.entry(*stream).or_default() += 1;
-        }
-        let rows: Vec<_> = self.complex.iter().map(|(key, complex)| (key.1, complex.clone())).collect();
-        for (stream, complex) in rows {
-            *self.counts.entry(stream).or_default() += 1;
-            self.shape(&complex.shape).enter(stream, &complex.parts);
-        }
-    }
-}
-
-impl Complex {
-    /// Of a complex subject's members.
-    pub fn of(parts: &[(String, SubjectHash)]) -> Self {
-        let shape = parts.iter().flat_map(|(name, _)| ["\0", name.as_str()]).collect::<String>();
-        Self { shape: shape.into(), parts: parts.iter().map(|(_, hash)| *hash).collect() }
-    }
-}
-
-impl Shape {
-    fn enter(&mut self, stream: StreamNo, parts: &[SubjectHash]) {
-        self.subjects += 1;
-        for (common, by) in &mut self.by {
-            *by.entry((projection(common, parts), stream)).or_default() += 1;
-        }
-    }
-
-    fn leave(&mut self, stream: StreamNo, parts: &[SubjectHash]) {
-        self.subjects = self.subjects.saturating_sub(1);
-        for (common, by) in &mut self.by {
-            let key = (projection(common, parts), stream);
-            if let Some(count) = by.get_mut(&key) {
-                *count -= 1;
-                if *count == 0 {
-                    by.remove(&key);
-                }
+    /// Whether an event is for a stream, by what was found for its subject.
+    pub fn is_for(&self, no: StreamNo, stream: &Stream, event: Option<&Matcher>, found: &Found) -> bool {
+        match stream.default_subjects {
+            DefaultSubjects::All => !found.covered.contains(&no),
+            DefaultSubjects::None => {
+                found.named.contains(&no) || (stream.literal_matching && self.is_apart(no, event))
             }
         }
     }
 
-    /// For every member name, undefined in either or identical in both; and at least one is identical (AMB-07).
-    fn find(
-        &mut self,
-        event: &[(String, SubjectHash)],
-        rows: &Table<(SubjectHash, StreamNo), Complex>,
-        found: &mut Found,
-    ) {
-        let value_of =
-            |name: &String| event.binary_search_by(|(n, _)| n.cmp(name)).ok().and_then(|at| event.get(at));
-        let mut common = Vec::new();
-        let mut values = Vec::new();
-        for (at, name) in (0u16..).zip(&self.names) {
-            if let Some((_, hash)) = value_of(name) {
-                common.push(at);
-                values.push(*hash);
-            }
-        }
-        let apart = common.is_empty();
-        let covers = common.len() == self.names.len();
-        let name = self.names.iter().flat_map(|name| ["\0", name.as_str()]).collect::<String>();
-        // Looked up by these members for the first time since the start: from then on kept up to date.
-        let by = self.by.entry(common).or_insert_with_key(|common| {
-            let mut by = BTreeMap::new();
-            for ((_, stream), complex) in rows.iter().filter(|(_, complex)| *complex.shape == *name) {
-                *by.entry((projection(common, &complex.parts), *stream)).or_default() += 1;
-            }
-            by
-        });
-        let value = joined(values.into_iter());
-        let range = by.range((value, StreamNo(0))..=(value, StreamNo(u32::MAX)));
-        for ((_, stream), _) in range {
-            if apart {
-                found.apart.insert(*stream);
-                continue;
-            }
-            found.named.insert(*stream);
-            if covers {
-                found.covered.insert(*stream);
-            }
-        }
+    /// Whether a stream has a complex subject that shares no member with an event's: by the letter of the
+    /// specification that matches too (AMB-07).
+    fn is_apart(&self, no: StreamNo, event: Option<&Matcher>) -> bool {
+        let parts = event.and_then(|event| event.parts.as_deref());
+        parts.is_some_and(|parts| self.held.of(self.lists.of(no)).any(|names| index::is_apart(names, parts)))
     }
 }
 
-fn projection(common: &[u16], parts: &[SubjectHash]) -> SubjectHash {
-    joined(common.iter().filter_map(|at| parts.get(usize::from(*at)).copied()))
+/// Whether a subject that leaves a stream becomes a row with that.
+fn becomes_row(stream: &Stream) -> bool {
+    stream.default_subjects == DefaultSubjects::All
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: StreamNo = StreamNo(7);
-
-    fn complex(members: &[(&str, &str)]) -> Matcher {
-        let mut value = serde_json::json!({"format": "complex"});
-        for (name, id) in members {
-            value[*name] = serde_json::json!({"format": "opaque", "id": id});
-        }
-        Matcher::of(&value.to_string()).unwrap()
-    }
-
-    fn simple(email: &str) -> Matcher {
-        Matcher::of(&serde_json::json!({"format": "email", "email": email}).to_string()).unwrap()
-    }
-
-    fn with(subjects: &[Matcher]) -> Subjects {
-        let mut all = Subjects::new([1, 2, 3]);
-        for m in subjects {
-            all.insert(S, m.whole, m.parts.as_deref().map(Complex::of));
-        }
-        all
-    }
-
-    /// SSF 1.0, 8.1.3.1: the three examples, the truth table, and AMB-07's reading.
-    #[test]
-    fn complex_subjects_match_by_their_members() {
-        let cases: [(&[(&str, &str)], &[(&str, &str)], [bool; 2]); 9] = [
-            (&[("tenant", "t")], &[("tenant", "t"), ("user", "u")], [true, true]),
-            (&[("user", "u"), ("device", "d")], &[("user", "u")], [true, false]),
-            (&[("user", "u"), ("group", "x")], &[("user", "u"), ("group", "y")], [false, false]),
-            (&[("user", "u")], &[("user", "u")], [true, true]),
-            (&[("user", "u")], &[("user", "v")], [false, false]),
-            (&[("user", "u")], &[("group", "g")], [false, false]),
-            (&[("tenant", "t"), ("user", "u")], &[("tenant", "t"), ("device", "d")], [true, false]),
-            (&[("tenant", "t"), ("user", "u")], &[("tenant", "s"), ("user", "u")], [false, false]),
-            (&[("a", "1"), ("b", "2"), ("c", "3")], &[("a", "1"), ("c", "3"), ("x", "9")], [true, false]),
-        ];
-        for (added, event, [named, covered]) in cases {
-            let mut all = with(&[complex(added)]);
-            for _ in 0..2 {
-                let found = all.find(&complex(event));
-                assert_eq!(found.named.contains(&S), named, "{added:?} {event:?}");
-                assert_eq!(found.covered.contains(&S), covered, "{added:?} {event:?}");
-            }
-            all.remove(S, complex(added).whole);
-            let found = all.find(&complex(event));
-            assert_eq!((found.named.len(), found.covered.len(), found.apart.len()), (0, 0, 0));
-            assert!(all.is_empty());
-        }
-        let mut all = with(&[complex(&[("user", "u")])]);
-        assert!(all.find(&complex(&[("group", "g")])).apart.contains(&S), "the literal rule");
-    }
-
-    #[test]
-    fn kinds_never_match_each_other_and_rows_come_back() {
-        let mut all =
-            with(&[simple("a@x"), complex(&[("user", "u")]), complex(&[("user", "u"), ("device", "d")])]);
-        assert!(all.find(&simple("a@x")).named.contains(&S));
-        assert!(all.find(&simple("A@x")).named.is_empty());
-        assert!(all.find(&complex(&[("user", "a@x")])).named.is_empty());
-        assert_eq!(all.count(S), 3);
-        assert!(all.has(S, &simple("a@x")) && !all.has(S, &simple("b@x")));
-
-        let mut rows = vec![];
-        all.dump(&mut rows);
-        let mut back = Subjects::new([1, 2, 3]);
-        for (key, value) in &rows {
-            assert!(back.load(key, value).unwrap());
-        }
-        back.reindex();
-        assert_eq!(back.count(S), 3);
-        let event = complex(&[("user", "u"), ("session", "s")]);
-        assert_eq!(back.find(&event), all.find(&event));
-        // A subject that comes after the look-up is found by it too.
-        back.insert(
-            StreamNo(8),
-            complex(&[("user", "u")]).whole,
-            complex(&[("user", "u")]).parts.as_deref().map(Complex::of),
-        );
-        assert_eq!(back.find(&event).named.len(), 2);
-        back.clear(S);
-        assert_eq!((back.count(S), back.count(StreamNo(8))), (0, 1));
-        assert_eq!(back.find(&event).named.into_iter().collect::<Vec<_>>(), [StreamNo(8)]);
-    }
-}
+mod tests;

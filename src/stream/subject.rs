@@ -12,6 +12,13 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct SubjectHash(pub [u8; 16]);
 
+impl SubjectHash {
+    /// Before all.
+    pub const FIRST: Self = Self([0; 16]);
+    /// Behind all.
+    pub const LAST: Self = Self([0xff; 16]);
+}
+
 /// What of a subject is compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Matcher {
@@ -50,7 +57,8 @@ fn hash(value: &Value) -> SubjectHash {
     cut(sha)
 }
 
-fn cut(sha: Sha256) -> SubjectHash {
+/// The first 16 bytes of a digest.
+pub fn cut(sha: Sha256) -> SubjectHash {
     let mut out = [0; 16];
     out.copy_from_slice(&sha.finalize()[..16]);
     SubjectHash(out)

@@ -25,6 +25,7 @@ mod pki;
 mod power;
 mod real;
 mod receiver_table;
+mod subjects;
 mod tenants;
 mod tls;
 mod transmitter;

@@ -16,18 +16,18 @@ const PUSH: &str = "urn:ietf:rfc:8935";
 const POLL: &str = "urn:ietf:rfc:8936";
 
 /// A receiver that knows the issuer's URL and has a bearer, and nothing else.
-struct Receiver {
+pub(super) struct Receiver {
     hub_iss: String,
-    bearer: String,
+    pub(super) bearer: String,
     http: reqwest::Client,
-    metadata: Value,
+    pub(super) metadata: Value,
 }
 
 /// An answer: status and body.
-type Answer = (u16, Value);
+pub(super) type Answer = (u16, Value);
 
 impl Receiver {
-    async fn discover(hub: &Hub, bearer: &str) -> Self {
+    pub(super) async fn discover(hub: &Hub, bearer: &str) -> Self {
         let url = format!("{}/.well-known/ssf-configuration/t/default", hub.public);
         let answer = hub.http.get(url).send().await.unwrap();
         assert_eq!(answer.headers()["content-type"], "application/json");
@@ -37,7 +37,13 @@ impl Receiver {
         Self { hub_iss, bearer: bearer.into(), http: hub.http.clone(), metadata }
     }
 
-    async fn send(&self, method: &str, endpoint: &str, query: &str, body: Option<Value>) -> Answer {
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        endpoint: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let url = format!("{}{query}", self.metadata[endpoint].as_str().unwrap());
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, url).bearer_auth(&self.bearer);
@@ -51,7 +57,7 @@ impl Receiver {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    async fn create(&self, body: Value) -> Value {
+    pub(super) async fn create(&self, body: Value) -> Value {
         let (status, stream) = self.send("POST", "configuration_endpoint", "", Some(body)).await;
         assert_eq!(status, 201, "{stream}");
         assert_eq!(stream["iss"], self.hub_iss);
@@ -74,7 +80,7 @@ impl Receiver {
     }
 
     /// Polls at once, acknowledges at once: the claims of what there was.
-    async fn take(&self, stream: &Value) -> Vec<Value> {
+    pub(super) async fn take(&self, stream: &Value) -> Vec<Value> {
         let url = stream["delivery"]["endpoint_url"].as_str().unwrap();
         let poll = |body: Value| {
             let request = self.http.post(url).bearer_auth(&self.bearer).body(body.to_string());
@@ -94,12 +100,12 @@ fn types(sets: &[Value]) -> Vec<String> {
     sets.iter().map(of).collect()
 }
 
-async fn receiver(hub: &Hub, id: &str, rights: Value) -> Receiver {
+pub(super) async fn receiver(hub: &Hub, id: &str, rights: Value) -> Receiver {
     let answer = hub.put("default", "clients", id, json!({ "new_bearer": true, "receiver": rights })).await;
     Receiver::discover(hub, answer["bearer"].as_str().unwrap()).await
 }
 
-async fn idp(hub: &Hub) -> Idp {
+pub(super) async fn idp(hub: &Hub) -> Idp {
     let idp = Idp::new("https://idp.example", Alg::ES256);
     hub.put("default", "upstreams", "idp", idp.upstream("hub")).await;
     idp
@@ -413,6 +419,13 @@ async fn bad_requests_say_why_and_change_nothing() {
         (204, 429),
         "a verification storm"
     );
+    let body = json!({ "stream_id": id }).to_string();
+    let endpoint = a.metadata["verification_endpoint"].as_str().unwrap();
+    let later =
+        a.http.post(endpoint).bearer_auth(&a.bearer).body(body).header("content-type", "application/json");
+    let later = later.send().await.unwrap();
+    let wait: u64 = later.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(later.status() == 429 && (1..=30).contains(&wait), "{wait} s until the interval is over");
     for (path, status) in
         [("/t/nope", 404), ("", 404), ("/t/default/", 404), ("/x/t/default", 404), ("/t/_hub", 404)]
     {

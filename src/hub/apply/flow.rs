@@ -8,12 +8,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Stamped;
+use crate::hub::command::Refused;
 use crate::hub::effect::{Claims, Effect, Flow, Item};
 use crate::hub::entry::streams::{Control, StatusChange, Subjects};
 use crate::hub::entry::{Fate, Outcome};
 use crate::hub::names;
 use crate::hub::state::{State, Timer};
-use crate::hub::subjects::{Complex, Leaving};
+use crate::hub::subjects::complex::Subject;
+use crate::hub::subjects::lists::Count;
 use crate::set::event_type::EventType;
 use crate::stream::receiver::DefaultSubjects;
 use crate::stream::status::Status;
@@ -52,11 +54,11 @@ impl State {
 
     /// How many subjects a stream has (or lacks, where it begins with all).
     pub fn subject_count(&self, stream: StreamNo) -> usize {
-        self.subjects.count(stream)
+        self.subjects.count(stream).subjects
     }
 
     /// Whether adding (or removing) this subject would change nothing.
-    pub fn subject_is(&self, stream: StreamNo, add: bool, subject: &Matcher) -> bool {
+    pub fn subject_is(&self, stream: StreamNo, add: bool, subject: &Subject) -> bool {
         let Some(configured) = self.streams.get(&stream) else { return true };
         let has = self.subjects.has(stream, subject);
         let leaving = self.subjects.leaves_at(stream, subject.whole).is_some();
@@ -65,6 +67,29 @@ impl State {
             DefaultSubjects::All => !has,
         };
         if add { is_in && !leaving } else { !is_in || leaving }
+    }
+
+    /// Whether adding (or removing) this subject is within the bounds: it makes a row where the stream begins with none
+    /// (with all).
+    pub fn subject_fits(
+        &self,
+        no: StreamNo,
+        add: bool,
+        subject: &Subject,
+        max: usize,
+    ) -> Result<(), Refused> {
+        let Some(stream) = self.streams.get(&no) else { return Ok(()) };
+        let Count { subjects, leaving, .. } = self.subjects.count(no);
+        let rows = match (stream.default_subjects, add) {
+            // One in its grace still has its row.
+            (DefaultSubjects::None, true) if !self.subjects.has(no, subject) => subjects,
+            (DefaultSubjects::All, false) => subjects.saturating_add(leaving),
+            _ => return Ok(()),
+        };
+        if rows >= max {
+            return Err(Refused::SubjectsMax);
+        }
+        Ok(self.subjects.fits(no, stream, subject)?)
     }
 
     pub(super) fn flow_of(&self, stream: StreamNo) -> Flow {
@@ -78,32 +103,23 @@ impl State {
 
     pub(super) fn subjects_changed(&mut self, entry: &Stamped, change: &Subjects) {
         let Some(stream) = self.streams.get(&change.stream).cloned() else { return };
-        let Some(subject) = Matcher::of(change.subject.get()) else { return };
-        let (no, whole) = (change.stream, subject.whole);
-        let complex = subject.parts.as_deref().map(Complex::of);
-        let was_leaving = self.subjects.left(no, whole).is_some();
-        if change.add {
-            self.enter(&stream, no, whole, complex);
-        } else if change.grace_ms > 0 && !was_leaving {
+        let Some(matcher) = Matcher::of(change.subject.get()) else { return };
+        let (no, subject) = (change.stream, Subject::from(&matcher));
+        let was_leaving = self.subjects.left(no, &stream, subject.whole).is_some();
+        if !change.add && change.grace_ms > 0 && !was_leaving {
             let due_ms = entry.time_ms.saturating_add(change.grace_ms);
-            self.subjects.leave_later(no, whole, Leaving { due_ms, complex });
-            self.timers.insert((due_ms, Timer::Leave(no, whole)), ());
+            self.timers.insert((due_ms, Timer::Leave(no, subject.whole)), ());
+            self.subjects.leave_later(no, &stream, subject, due_ms);
         } else {
-            self.leave(&stream, no, whole, complex);
+            self.subject_set(no, &stream, change.add, subject);
         }
     }
 
-    fn enter(&mut self, stream: &Stream, no: StreamNo, whole: SubjectHash, complex: Option<Complex>) {
-        match stream.default_subjects {
-            DefaultSubjects::None => self.subjects.insert(no, whole, complex),
-            DefaultSubjects::All => self.subjects.remove(no, whole),
-        }
-    }
-
-    fn leave(&mut self, stream: &Stream, no: StreamNo, whole: SubjectHash, complex: Option<Complex>) {
-        match stream.default_subjects {
-            DefaultSubjects::None => self.subjects.remove(no, whole),
-            DefaultSubjects::All => self.subjects.insert(no, whole, complex),
+    fn subject_set(&mut self, no: StreamNo, stream: &Stream, is_in: bool, subject: Subject) {
+        if is_in == (stream.default_subjects == DefaultSubjects::None) {
+            self.subjects.insert(no, stream, subject);
+        } else {
+            self.subjects.remove(no, stream, &subject);
         }
     }
 
@@ -114,8 +130,8 @@ impl State {
         if self.subjects.leaves_at(no, whole).is_none_or(|due| due > now_ms) {
             return;
         }
-        if let Some(leaving) = self.subjects.left(no, whole) {
-            self.leave(&stream, no, whole, leaving.complex);
+        if let Some(leaving) = self.subjects.left(no, &stream, whole) {
+            self.subject_set(no, &stream, false, Subject { whole, complex: leaving.complex });
         }
     }
 

@@ -235,3 +235,57 @@ fn a_stream_that_goes_takes_all_of_it_along() {
     assert_eq!(bench.state.life(no), Life::default());
     assert_eq!(bench.state.seq(), Seq(6));
 }
+
+/// What many subjects leave behind is never found, and is the same after a restart in the middle of it.
+#[test]
+fn many_subjects_go_with_the_entries_that_follow() {
+    for removed in [true, false] {
+        let mut bench = Bench::new("NONE");
+        let who = |n: usize| match n % 2 {
+            0 => email(&format!("{n}@x")),
+            _ => json!({"format": "complex", "user": email(&format!("{n}@x")), "tenant": email("t@x")}),
+        };
+        for n in 0..200 {
+            bench.subject("a", true, &who(n), 0);
+        }
+        bench.subject("b", true, &who(1), 0);
+        let stream = |default: &str| {
+            serde_json::from_value(json!({"stream": {
+                "stream_id": "a", "client": "c", "method": "poll", "aud": ["a"], "events_requested": ["*"],
+                "default_subjects": default,
+            }}))
+            .unwrap()
+        };
+        bench.fold(if removed {
+            Body::Remove { kind: ObjectKind::Stream, id: "a".into(), by: "c".into() }
+        } else {
+            Body::Put { object: stream("ALL"), by: "o".into() }
+        });
+        let want = if removed { vec!["b"] } else { vec!["a", "b"] };
+        let rows = |bench: &Bench| {
+            let mut rows = vec![];
+            bench.state.dump(&mut rows);
+            rows
+        };
+        let mut counts = vec![];
+        for _ in 0..12 {
+            assert_eq!(bench.event(&who(1)), want);
+            let mut again = State::new(TenantId::default_tenant());
+            rows(&bench).iter().for_each(|(key, value)| again.load(key, value).unwrap());
+            again.reindex();
+            let entry = Stamped { seq: bench.state.seq().next(), time_ms: bench.now_ms, body: Body::Tick };
+            again.apply(&entry);
+            bench.fold(Body::Tick);
+            assert_eq!(again.digest(), bench.state.digest());
+            counts.push(rows(&bench).iter().filter(|(key, _)| [31, 41].contains(&key[0])).count());
+        }
+        assert!(counts[0] > 50 && counts[11] == 1, "{counts:?}");
+        if !removed {
+            bench.subject("a", false, &who(1), 0);
+            assert_eq!(
+                (bench.event(&who(1)), bench.state.subject_count(bench.no("a"))),
+                (vec!["b".into()], 1)
+            );
+        }
+    }
+}

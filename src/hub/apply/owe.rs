@@ -32,7 +32,7 @@ impl Came<'_> {
 impl State {
     /// The streams that an event is for, in the order of their numbers: by its type, their status, where it comes from,
     /// and its subject.
-    fn wanting(&mut self, (uri, sub_id): (&str, &str), came: Came<'_>) -> Vec<StreamNo> {
+    fn wanting(&self, (uri, sub_id): (&str, &str), came: Came<'_>) -> Vec<StreamNo> {
         let mut wanting = self.topics.wanting(uri, matches!(came, Came::Derived));
         if !self.life.is_empty() {
             wanting.retain(|no| self.life.get(no).is_none_or(|life| life.status != Status::Disabled));
@@ -47,8 +47,10 @@ impl State {
         if wanting.is_empty() || (self.special.selective == 0 && self.subjects.is_empty()) {
             return wanting;
         }
-        let found = Matcher::of(sub_id).map(|subject| self.subjects.find(&subject)).unwrap_or_default();
-        wanting.retain(|no| self.streams.get(no).is_some_and(|stream| found.is_for(*no, stream)));
+        let subject = Matcher::of(sub_id);
+        let found = subject.as_ref().map(|subject| self.subjects.find(subject)).unwrap_or_default();
+        let is_for = |no, stream: &Stream| self.subjects.is_for(no, stream, subject.as_ref(), &found);
+        wanting.retain(|no| self.streams.get(no).is_some_and(|stream| is_for(*no, stream)));
         wanting
     }
 
@@ -178,9 +180,9 @@ impl State {
         }
         if let Some(stream) = self.streams.remove(&no) {
             self.topics.remove(no, &stream);
+            self.subjects.end(no, &stream);
         }
         self.life.remove(&no);
-        self.subjects.clear(no);
         self.count_special();
         fx.push(Effect::Stream { no, stream: None });
     }

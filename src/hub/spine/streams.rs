@@ -9,8 +9,8 @@ use crate::hub::entry::streams::{Control, StatusChange, Subjects};
 use crate::hub::names;
 use crate::hub::object::ObjectKind;
 use crate::hub::state::State;
+use crate::hub::subjects::complex::Subject;
 use crate::stream::StreamNo;
-use crate::stream::receiver::DefaultSubjects;
 use crate::stream::subject::Matcher;
 use crate::tenant::{EntryId, TenantId};
 
@@ -56,16 +56,13 @@ fn body(state: &State, stream: StreamNo, act: StreamAct, txn: String) -> Result<
             return Err(Refused::Unfit("the stream relays originals: it is no SSF stream".into()));
         }
         StreamChange::Subject { add, subject, grace_ms, subjects_max } => {
-            let matcher = Matcher::of(subject.get());
-            if matcher.is_none_or(|m| state.subject_is(stream, add, &m)) {
+            // What is no JSON object matches nothing.
+            let Some(matcher) = Matcher::of(subject.get()) else { return Ok(None) };
+            let known = Subject::from(&matcher);
+            if state.subject_is(stream, add, &known) {
                 return Ok(None);
             }
-            let begins = state.streams().get(&stream).map(|s| s.default_subjects).unwrap_or_default();
-            // A row is made by adding where the stream begins with none, and by removing where it begins with all.
-            let makes_row = add == (begins == DefaultSubjects::None);
-            if makes_row && state.subject_count(stream) >= subjects_max {
-                return Err(Refused::SubjectsMax);
-            }
+            state.subject_fits(stream, add, &known, subjects_max)?;
             Some(Body::Subjects(Subjects { stream, add, subject, by, grace_ms }))
         }
         StreamChange::Status { status, reason, announce_ms } => {
