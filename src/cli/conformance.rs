@@ -1,23 +1,35 @@
 //! `ssf-hub conformance`: numbered cases against any SSF transmitter, and the table of them.
 //!
-//! Needs no hub and no configuration. Secrets may come from the environment, so that no list of processes shows them.
+//! Needs no hub and no configuration. Secrets may come from the environment, so that no list of processes shows them. How
+//! far it is goes to standard error; an interrupt ends the run in order, with its streams deleted and its report written.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde_json::Value;
+use tokio::sync::watch;
 
 use super::failure::Failure;
 use super::print::Printer;
 use crate::conformance::emit::Hook;
 use crate::conformance::settings::{Credentials, Profile, SinkSettings};
-use crate::conformance::{Settings, readme};
+use crate::conformance::{Report, Settings, readme};
 
 /// What about conformance.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Run the cases against a transmitter. Exit status 1 if a MUST does not hold.
+    /// Run the cases against a transmitter.
+    ///
+    /// Only the issuer and a token are needed; each further option lets more rows be tried, and a row that was not says what
+    /// it lacks. Makes streams of its own and deletes them; touches no other. Takes some minutes: watching that nothing
+    /// comes takes time (--silence-s).
+    ///
+    /// Exit status: 0 all that was tried and binds holds; 1 a MUST does not hold, or nothing could be tried; 2 the command
+    /// line is wrong.
     Transmitter(Box<Args>),
     /// Print `conformance/README.md`: every row with its case, or why it has none.
     Table,
@@ -26,13 +38,13 @@ pub enum Command {
 /// How the cases are run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The transmitter's issuer; everything else is discovered.
+    /// The transmitter's issuer, as it stands in its metadata; everything else is discovered.
     #[arg(long, value_name = "URL")]
     pub issuer: String,
     /// Another issuer on the same host, for the row about several.
     #[arg(long, value_name = "URL")]
     pub other_issuer: Option<String>,
-    /// Access token of the receiver.
+    /// Access token of the receiver; it should have no stream yet.
     #[arg(
         long,
         env = "SSF_CONFORMANCE_TOKEN",
@@ -61,13 +73,13 @@ pub struct Args {
     /// Where tokens are had; without it, it is discovered (RFC 9728, RFC 8414).
     #[arg(long, value_name = "URL")]
     pub token_endpoint: Option<String>,
-    /// The scope to ask for.
+    /// The scope to ask for; "" names none.
     #[arg(long, default_value = "ssf.manage ssf.read")]
     pub scope: String,
     /// Further certification authorities (PEM).
     #[arg(long, value_name = "FILE")]
     pub ca_file: Vec<PathBuf>,
-    /// Networks that are not public and may be reached; loopback always may.
+    /// Networks that are not public and may be reached, also by plain http; loopback always may.
     #[arg(long, value_name = "CIDR")]
     pub allow_cidr: Vec<IpNet>,
     /// Where pushes are taken.
@@ -98,10 +110,13 @@ pub struct Args {
     /// What a fresh stream of this receiver delivers, where the metadata does not say it.
     #[arg(long, value_parser = ["ALL", "NONE"])]
     pub default_subjects: Option<String>,
+    /// A subject that the transmitter knows, as JSON; all others are made up.
+    #[arg(long, value_name = "JSON", value_parser = subject)]
+    pub known_subject: Option<Value>,
     /// Which rows count.
     #[arg(long, default_value = "default", value_parser = ["default", "caep-interop"])]
     pub profile: String,
-    /// Only cases with this id or row; `*` stands for anything.
+    /// Only cases with this id or row, `*` stands for anything; may come again.
     #[arg(long, value_name = "GLOB")]
     pub only: Vec<String>,
     /// Where the report goes as JSON.
@@ -119,6 +134,16 @@ pub struct Args {
     /// How long the transmitter may go on about a removed subject (s).
     #[arg(long, default_value = "0", value_parser = seconds)]
     pub removal_grace_s: Duration,
+    /// How long the whole run may take (s).
+    #[arg(long, default_value = "3600", value_parser = seconds)]
+    pub at_most_s: Duration,
+}
+
+fn subject(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| "a subject identifier as JSON".into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -136,6 +161,16 @@ fn credentials(token: Option<&String>, id: Option<&String>, secret: Option<&Stri
 
 impl Args {
     fn settings(&self) -> Result<Settings, Failure> {
+        let issuer = url::Url::parse(&self.issuer).ok().filter(|url| {
+            url.has_host()
+                && ["https", "http"].contains(&url.scheme())
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if issuer.is_none() {
+            let said = "--issuer must be an https URL (http in a laboratory), without query and fragment";
+            return Err(Failure::Usage(said.into()));
+        }
         let a = credentials(self.token.as_ref(), self.client_id.as_ref(), self.client_secret.as_ref());
         let a = a.ok_or_else(|| Failure::Usage("--token, or --client-id and --client-secret".into()))?;
         let pair = |listen: Option<SocketAddr>, url: &Option<String>| listen.zip(url.clone());
@@ -156,12 +191,14 @@ impl Args {
             emit: self.emit_command.clone().map(Hook::Command),
             status: self.status_command.clone().map(Hook::Command),
             default_subjects: self.default_subjects.clone(),
+            known_subject: self.known_subject.clone(),
             profile: if self.profile == "default" { Profile::Default } else { Profile::CaepInterop },
             only: self.only.clone(),
             timeout: self.timeout,
             silence: self.silence_s,
             patience: self.patience_s,
             removal_grace: self.removal_grace_s,
+            at_most: self.at_most_s,
             ..Settings::new(&self.issuer, a)
         })
     }
@@ -179,20 +216,47 @@ pub fn run(command: &Command, printer: &Printer) -> Result<(), Failure> {
 }
 
 fn transmitter(args: &Args, printer: &Printer) -> Result<(), Failure> {
-    let settings = args.settings()?;
-    let report = super::block_on(true, async { Ok(crate::conformance::run(settings).await?) })?;
+    let mut settings = args.settings()?;
+    if let Some(file) = &args.report {
+        // Found out now, not when all has been tried.
+        std::fs::OpenOptions::new().append(true).create(true).open(file).map_err(|e| unwritable(file, &e))?;
+    }
+    settings.progress = Some(Arc::new(say));
+    let report = super::block_on(true, async move { Ok(run_in_order(settings).await?) })?;
     let json = serde_json::to_value(&report).map_err(Failure::failed)?;
     if let Some(file) = &args.report {
         let text = serde_json::to_string_pretty(&json).map_err(Failure::failed)?;
-        std::fs::write(file, text).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
+        std::fs::write(file, text).map_err(|e| unwritable(file, &e))?;
     }
     if printer.json {
         printer.answer(&json)?
     } else {
         printer.text(&report.table())?
     }
-    match report.failed_musts() {
-        0 => Ok(()),
-        n => Err(Failure::failed(format!("{n} rows that bind do not hold"))),
+    report.objection().map_or(Ok(()), |why| Err(Failure::failed(why)))
+}
+
+/// Runs; an interrupt ends it behind the step it is at.
+async fn run_in_order(mut settings: Settings) -> anyhow::Result<Report> {
+    let (stop, stopped) = watch::channel(false);
+    settings.stop = Some(stopped);
+    let run = crate::conformance::run(settings);
+    tokio::pin!(run);
+    tokio::select! {
+        report = &mut run => return report,
+        // Where interrupts cannot be had, one ends the process, as it would without this.
+        Ok(()) = tokio::signal::ctrl_c() => {}
     }
+    say("interrupted: the streams of this run are deleted");
+    let _ = stop.send(true);
+    run.await
+}
+
+fn unwritable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::Usage(format!("--report {}: {error}", file.display()))
+}
+
+/// On standard error; nobody is left to be told that it is closed.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

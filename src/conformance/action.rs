@@ -126,7 +126,7 @@ pub struct Emit {
     /// Event type URI.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Whom it is about; without it `{"format":"email","email":"{user}"}`.
+    /// Whom it is about; without it the one of its type in `subjects`, else `{"format":"email","email":"{user}"}`.
     #[serde(default)]
     pub subject: Option<Value>,
     /// The event; without it the one of its type in `events`.
@@ -174,8 +174,8 @@ pub struct Collect {
     /// Which SETs are meant.
     #[serde(default, rename = "where")]
     pub filter: Shape,
-    /// How many at least.
-    pub at_least: usize,
+    /// How many at least: a number, or a list that has as many.
+    pub at_least: Value,
     /// The path into each of them that is kept.
     pub path: String,
     /// The name under which the list is known.
@@ -278,6 +278,9 @@ pub struct Every {
     /// Paths whose values, taken together, no two of them share.
     #[serde(default)]
     pub distinct: Vec<String>,
+    /// Whether it is enough that one of them looks like that.
+    #[serde(default)]
+    pub some: bool,
     /// Whether it is enough that nothing contradicts; else, without any, the row does not apply.
     #[serde(default)]
     pub perhaps_none: bool,

@@ -24,6 +24,8 @@ pub struct Cases {
     pub names: Map<String, Value>,
     /// An event of each type, as `emit` says it when the case does not: URI → event.
     pub events: BTreeMap<String, Value>,
+    /// Whom an event of a type is about, where that is no user: URI → subject.
+    pub subjects: BTreeMap<String, Value>,
     /// The cases, in the order in which they run.
     pub cases: Vec<Case>,
 }

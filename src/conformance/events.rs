@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Trouble;
-use super::action::{Collect, Emit, Interest, Receive, Status, Verify, Watch};
+use super::action::{Collect, Emit, Interest, Receive, Status, Watch};
 use super::emit::{Hook, Values};
 use super::exchange::{Exchange, Request, send};
 use super::needs;
@@ -21,12 +21,13 @@ use crate::clock::Stopwatch;
 
 /// Rest between two looks.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// How long nothing more came when all SETs are taken to be there.
+/// How long nothing more came, at least, when all SETs are taken to be there.
 const QUIET: Duration = Duration::from_millis(700);
 
-/// Adds a subject to a stream that has none of its own.
+/// Adds a subject to a stream that has none of its own. Where nobody says which it has, to add one does no harm.
 pub async fn interest(stage: &mut Stage<'_>, interest: &Interest) -> Result<(), Trouble> {
-    if needs::unmet(stage.lab, "subjects:NONE").is_some() {
+    let met = |need: &str| needs::unmet(stage.lab, need).is_none();
+    if met("subjects:ALL") || (!met("subjects:NONE") && !met("endpoint:add_subject_endpoint")) {
         return Ok(());
     }
     let subject = match &interest.subject {
@@ -44,7 +45,7 @@ pub async fn interest(stage: &mut Stage<'_>, interest: &Interest) -> Result<(), 
 }
 
 /// POSTs JSON, keeps the answer.
-async fn ask_json(
+pub(super) async fn ask_json(
     stage: &mut Stage<'_>,
     who: Who,
     url: String,
@@ -65,7 +66,7 @@ async fn ask_json(
 /// Lets an event happen.
 pub async fn emit(stage: &mut Stage<'_>, emit: &Emit) -> Result<(), Trouble> {
     let event_type = stage.text(&emit.event_type)?;
-    let subject = match &emit.subject {
+    let subject = match emit.subject.as_ref().or_else(|| stage.cases.subjects.get(&event_type)) {
         Some(subject) => stage.fill(subject)?,
         None => stage.fill(&json!({ "format": "email", "email": "{user}" }))?,
     };
@@ -77,12 +78,15 @@ pub async fn emit(stage: &mut Stage<'_>, emit: &Emit) -> Result<(), Trouble> {
     stage.known.insert("txn".into(), json!(txn));
     stage.saw(format!("emit {event_type} about {subject}: {event}"));
     let values = Values::from([
-        ("type", event_type),
+        ("type", event_type.clone()),
         ("subject", subject.to_string()),
         ("event", event.to_string()),
         ("txn", txn),
     ]);
     let done = ask(stage, stage.lab.settings.emit.as_ref(), values, "emit").await;
+    if let (Ok(()), Some(Value::Array(emitted))) = (&done, stage.known.get_mut("emitted")) {
+        emitted.push(event_type.into());
+    }
     if emit.perhaps { Ok(()) } else { done }
 }
 
@@ -210,7 +214,7 @@ pub async fn receive(stage: &mut Stage<'_>, receive: &Receive) -> Result<(), Tro
     Ok(())
 }
 
-async fn await_set(stage: &mut Stage<'_>, name: &str, filter: &Shape) -> Result<Value, Trouble> {
+pub(super) async fn await_set(stage: &mut Stage<'_>, name: &str, filter: &Shape) -> Result<Value, Trouble> {
     let began = Stopwatch::start();
     loop {
         gather(stage, name).await?;
@@ -249,9 +253,13 @@ pub async fn silence(stage: &mut Stage<'_>, watch: &Watch) -> Result<(), Trouble
 
 /// Takes all SETs that come.
 pub async fn collect(stage: &mut Stage<'_>, collect: &Collect) -> Result<(), Trouble> {
+    let at_least = match stage.fill(&collect.at_least)? {
+        Value::Array(items) => items.len(),
+        number => number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+    };
+    let still = QUIET.max(stage.lab.settings.silence / 10);
     let (began, mut quiet, mut found) = (Stopwatch::start(), Stopwatch::start(), vec![]);
-    while quiet.elapsed() < QUIET
-        || (found.len() < collect.at_least && began.elapsed() < stage.lab.settings.timeout)
+    while quiet.elapsed() < still || (found.len() < at_least && began.elapsed() < stage.lab.settings.timeout)
     {
         gather(stage, &collect.stream).await?;
         while let Some(doc) = take(stage, &collect.stream, &collect.filter)? {
@@ -262,53 +270,8 @@ pub async fn collect(stage: &mut Stage<'_>, collect: &Collect) -> Result<(), Tro
     }
     let came = found.len();
     stage.known.insert(collect.save.clone(), Value::Array(found));
-    if came < collect.at_least {
-        return Err(Trouble::wrong(format!("{came} SETs came instead of {}", collect.at_least)));
+    if came < at_least {
+        return Err(Trouble::wrong(format!("{came} SETs came instead of {at_least}")));
     }
-    Ok(())
-}
-
-/// Asks for verification and waits for its event.
-pub async fn verify(stage: &mut Stage<'_>, verify: &Verify) -> Result<(), Trouble> {
-    let stream = stage.stream(&verify.stream)?;
-    let (id, who) = (stream.id.clone(), stream.who);
-    rest_between(stage, &verify.stream).await?;
-    let state = verify.state.as_deref().map(|state| stage.text(state)).transpose()?;
-    let mut body = json!({ "stream_id": id });
-    if let Some(state) = &state {
-        body["state"] = json!(state);
-    }
-    let url = stage.text("{verification_endpoint}")?;
-    stage.stream(&verify.stream)?.verified = Some(Stopwatch::start());
-    let exchange = ask_json(stage, who, url, "verify", &body).await?;
-    let status = exchange.doc["status"].clone();
-    stage.saw(exchange.evidence);
-    if status != 204 {
-        return Err(Trouble::wrong(format!("verify: /status is {status}, not 204")));
-    }
-    let matcher = state.map_or(json!("absent"), |state| json!({ "equals": state }));
-    let filter = json!({ "/type": { "equals": "{verification}" }, "/event/state": matcher });
-    let filter = serde_json::from_value(filter).map_err(Trouble::na)?;
-    let set = await_set(stage, &verify.stream, &filter).await?;
-    judge(stage, &verify.expect, &set)?;
-    if let Some(name) = &verify.save {
-        stage.known.insert(name.clone(), set);
-    }
-    Ok(())
-}
-
-/// Keeps `min_verification_interval` of the stream.
-async fn rest_between(stage: &mut Stage<'_>, name: &str) -> Result<(), Trouble> {
-    let patience = stage.lab.settings.patience;
-    let stream = stage.stream(name)?;
-    let Some(since) = stream.verified else { return Ok(()) };
-    let interval = stream.config["min_verification_interval"].as_u64().unwrap_or(0);
-    let rest = Duration::from_secs(interval).saturating_sub(since.elapsed());
-    if rest > patience {
-        return Err(Trouble::na(format!(
-            "min_verification_interval of {interval} s is more than --patience-s"
-        )));
-    }
-    tokio::time::sleep(rest).await;
     Ok(())
 }

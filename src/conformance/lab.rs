@@ -14,11 +14,14 @@ use super::discover;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::token::{self, Who};
-use crate::clock::{Clock as _, OsChance, System, random};
+use crate::clock::{Clock as _, OsChance, Stopwatch, System, random};
 use crate::egress::{self, Egress};
 
 /// Networks that may always be reached: this machine.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
+/// Why a run ends when its time is over.
+const OVER: &str = "the time of the run was over (--at-most-s)";
 
 /// Shortest text that is hidden wherever it stands; shorter ones would hide everything.
 const SECRET_CHARS_MIN: usize = 6;
@@ -43,6 +46,8 @@ struct Inner {
     secrets: Vec<String>,
     record: Record,
     names: u64,
+    refused: Option<String>,
+    before: BTreeMap<Who, Vec<String>>,
 }
 
 /// What a run shares.
@@ -57,6 +62,7 @@ pub struct Lab {
     pub bad_tls: Option<BadTls>,
     /// Name of this run, new each time.
     pub run: String,
+    began: Stopwatch,
     inner: Mutex<Inner>,
 }
 
@@ -68,6 +74,8 @@ impl Lab {
             allow_cidrs.push(net.parse()?);
         }
         let config = egress::Config {
+            // Who names networks has a laboratory in them.
+            allow_http: !settings.allow_cidrs.is_empty(),
             allow_cidrs,
             extra_ca_files: settings.ca_files.clone(),
             ..egress::Config::default()
@@ -81,8 +89,8 @@ impl Lab {
             None => None,
         };
         let run = random::<6>(&OsChance).iter().map(|b| format!("{b:02x}")).collect();
-        let lab =
-            Self { egress: Egress::new(&config)?, settings, sink, bad_tls, run, inner: Mutex::default() };
+        let (egress, began) = (Egress::new(&config)?, Stopwatch::start());
+        let lab = Self { egress, settings, sink, bad_tls, run, began, inner: Mutex::default() };
         lab.discover().await;
         Ok(lab)
     }
@@ -138,6 +146,46 @@ impl Lab {
     pub fn keep_token(&self, who: Who, token: &str) {
         self.keep_secret(token);
         self.lock().tokens.insert(who, token.into());
+    }
+
+    /// The first receiver has no token, and why: it is not asked for again.
+    pub fn keep_refusal(&self, why: &str) {
+        self.lock().refused = Some(why.into());
+    }
+
+    /// Why the first receiver has no token.
+    pub fn refusal(&self) -> Option<String> {
+        self.lock().refused.clone()
+    }
+
+    /// Keeps which streams a receiver had before the run.
+    pub fn keep_before(&self, who: Who, ids: Vec<String>) {
+        self.lock().before.insert(who, ids);
+    }
+
+    /// Which streams a receiver had before the run, if that could be seen.
+    pub fn before(&self, who: Who) -> Option<Vec<String>> {
+        self.lock().before.get(&who).cloned()
+    }
+
+    /// Waits until the run must end, and says why.
+    pub async fn over(&self) -> &'static str {
+        let rest = self.settings.at_most.saturating_sub(self.began.elapsed());
+        if rest.is_zero() {
+            return OVER;
+        }
+        let stopped = async {
+            if let Some(mut stop) = self.settings.stop.clone()
+                && stop.wait_for(|on| *on).await.is_ok()
+            {
+                return;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = stopped => "the run was interrupted",
+            () = tokio::time::sleep(rest) => OVER,
+        }
     }
 
     /// Keeps what the authorization server said, without the token.
@@ -196,6 +244,7 @@ impl Lab {
         names.extend(self.known_token(Who::A).map(|token| ("a_token".to_string(), json!(token))));
         names.extend(self.bad_tls.as_ref().map(|bad| ("bad_tls_url".to_string(), json!(bad.url()))));
         names.extend(self.token_answer().map(|answer| ("token_answer".to_string(), answer)));
+        names.extend(self.settings.known_subject.clone().map(|s| ("known_subject".to_string(), s)));
         for (name, value) in metadata.as_object().into_iter().flatten() {
             names.push((name.clone(), value.clone()));
         }

@@ -3,7 +3,8 @@
 //! `emit`, `status` (the hooks) · `second`, `reader` (credentials) · `push`, `poll` (the method, and for push the sink) ·
 //! `endpoint:NAME` (in the metadata) · `subjects:ALL`, `subjects:NONE` (the default of a fresh stream) · `https` ·
 //! `path`, `slash` (in the issuer) · `other_issuer` · `caep-interop` (the profile) · `token_answer`
-//! (tokens by client credentials) · `bad_tls` (an endpoint with a bad certificate) · `metadata`. Never judges.
+//! (tokens by client credentials) · `bad_tls` (an endpoint with a bad certificate) · `metadata` · `known_subject` (one that
+//! the transmitter knows). A value of an `each` may also need `known:NAME`, something known by then. Never judges.
 
 use super::lab::Lab;
 use super::settings::Profile;
@@ -33,6 +34,7 @@ pub fn unmet(lab: &Lab, need: &str) -> Option<String> {
         }
         "metadata" => unless(lab.metadata().is_object(), "there is no metadata"),
         "endpoint" => unless(lab.metadata()[arg].is_string(), &format!("the metadata names no {arg}")),
+        "known_subject" => unless(settings.known_subject.is_some(), "needs --known-subject"),
         "bad_tls" => unless(lab.bad_tls.is_some(), "needs --bad-tls-listen and --bad-tls-url"),
         "push" => method(lab, "urn:ietf:rfc:8935")
             .or_else(|| unless(lab.sink.is_some(), "needs a place for pushes: --push-listen and --push-url")),
@@ -81,6 +83,7 @@ pub fn is_known(need: &str) -> bool {
                 "push",
                 "poll",
                 "bad_tls",
+                "known_subject",
             ];
             arg.is_empty() && plain.contains(&name)
         }

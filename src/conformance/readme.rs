@@ -12,6 +12,10 @@ use super::run::case_of_row;
 /// What stands before the table.
 const INTRODUCTION: &str = include_str!("../../conformance/introduction.md");
 
+/// What stands before what our own hub does about the rows that no case proves of it.
+const OURS: &str = "## What this hub does about rows that no case proves of it\n\nEvery other row is passed by \
+                    `tests/it/conformance/hub.rs`: by this hub, over TLS, push and poll, as each of them is tried on any transmitter.";
+
 /// The whole file.
 pub fn text() -> Result<String, BadData> {
     let (cases, rows, reasons) = (cases()?, rows()?, reasons()?);
@@ -43,6 +47,10 @@ pub fn text() -> Result<String, BadData> {
     }
     for (area, reason) in &reasons.areas {
         let _ = writeln!(out, "| all rows {area}-… | {reason} |");
+    }
+    let _ = writeln!(out, "\n{OURS}\n\n| row | ssf-hub |\n|---|---|");
+    for row in rows.iter().filter(|row| reasons.ours.contains_key(&row.id)) {
+        let _ = writeln!(out, "| {} | {} |", row.id, reasons.ours.get(&row.id).map_or("", String::as_str));
     }
     let _ = writeln!(out, "\n## Cases\n\n| case | what it is about | needs | rows |\n|---|---|---|---|");
     for case in &cases.cases {

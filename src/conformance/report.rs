@@ -107,13 +107,20 @@ pub struct Report {
     pub rows: Vec<RowReport>,
     /// Cases, in the order in which they ran.
     pub cases: Vec<CaseReport>,
+    /// Streams that came with the run and are still there, though no case answers for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+    /// Why next to nothing could be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 impl Report {
     /// Nothing yet.
     pub fn new(settings: &Settings) -> Self {
         let profile = settings.profile.name();
-        Self { issuer: settings.issuer.clone(), profile, rows: vec![], cases: vec![] }
+        let issuer = settings.issuer.clone();
+        Self { issuer, profile, rows: vec![], cases: vec![], left: vec![], trouble: None }
     }
 
     /// Puts the rows in the order of the matrix.
@@ -136,6 +143,16 @@ impl Report {
         self.rows.iter().filter(|row| row.verdict == Verdict::Failed && row.binds).count()
     }
 
+    /// Why a run is no proof: a row that binds does not hold, or nothing was tried. Nothing for one that is.
+    pub fn objection(&self) -> Option<String> {
+        match (self.failed_musts(), self.count(Verdict::Passed)) {
+            (n @ 1.., _) => Some(format!("{n} row(s) that bind do not hold")),
+            _ if self.trouble.is_some() => self.trouble.clone(),
+            (_, 0) => Some("no row could be tried".into()),
+            _ => None,
+        }
+    }
+
     /// For people: all rows, then why those failed that did, with evidence.
     pub fn table(&self) -> String {
         let mut out = String::new();
@@ -154,10 +171,13 @@ impl Report {
             line(&mut out, format!("{} ({}): {}", row.row, row.case.as_deref().unwrap_or(""), row.why));
             row.evidence.iter().for_each(|evidence| line(&mut out, format!("    {evidence}")));
         }
-        for left in self.cases.iter().flat_map(|case| &case.left) {
+        for left in self.cases.iter().flat_map(|case| &case.left).chain(&self.left) {
             line(&mut out, format!("left behind: {left}"));
         }
         line(&mut out, String::new());
+        if let Some(trouble) = &self.trouble {
+            line(&mut out, trouble.clone());
+        }
         line(&mut out, self.sum());
         out
     }

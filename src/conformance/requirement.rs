@@ -67,6 +67,8 @@ pub struct Reasons {
     pub reasons: BTreeMap<String, String>,
     /// Row → the name of its reason.
     pub rows: BTreeMap<String, String>,
+    /// Rows that no case proves of our own hub, for want of a case or because it cannot be tried there: how it keeps to them.
+    pub ours: BTreeMap<String, String>,
     /// Whole areas that the data leaves out: prefix of ids → why.
     pub areas: BTreeMap<String, String>,
 }

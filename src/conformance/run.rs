@@ -13,23 +13,32 @@ use super::settings::{Profile, Settings};
 use super::stage::{Finding, Stage};
 use super::steps::{Rows, run as run_steps};
 use super::token::{Who, authorization};
-use super::{Trouble, needs};
+use super::{Trouble, held, needs};
 use crate::clock::Stopwatch;
 
 /// Rows of the interoperability profile.
 const INTEROP: &str = "INTEROP-";
 
-/// Runs all cases that are wanted. An error means that nothing could be tested.
+/// Runs all cases that are wanted. An error means that the run itself could not begin: a place for pushes that is taken,
+/// a certificate that cannot be read.
 pub async fn run(settings: Settings) -> anyhow::Result<Report> {
     let (cases, rows, reasons) = (cases()?, rows()?, reasons()?);
     let lab = Lab::new(settings).await?;
-    // Without a token nothing can be tested; an endpoint for it may only be in documents that are wrong.
-    if let Err(trouble) = authorization(&lab, Who::A).await {
-        anyhow::bail!("{}", lab.trouble(&trouble));
-    }
     let mut report = Report::new(&lab.settings);
-    for case in cases.cases.iter().filter(|case| lab.settings.wants(&case.id, &case.rows)) {
+    // Without a token only what anybody may see can be tried.
+    if let Err(trouble) = authorization(&lab, Who::A).await {
+        let why = lab.trouble(&trouble);
+        lab.keep_refusal(&why);
+        report.trouble = Some(why);
+    }
+    held::remember(&lab).await;
+    let wanted: Vec<&Case> =
+        cases.cases.iter().filter(|case| lab.settings.wants(&case.id, &case.rows)).collect();
+    for (place, case) in wanted.iter().enumerate() {
         let began = Stopwatch::start();
+        if let Some(progress) = &lab.settings.progress {
+            progress(&format!("{}/{} {}: {}", place + 1, wanted.len(), case.id, case.title));
+        }
         let (found, mut done) = one(&lab, &cases, case, &rows).await;
         done.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.rows.extend(found);
@@ -41,6 +50,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<Report> {
         }
     }
     report.in_order_of(&rows);
+    let told =
+        |report: &Report, new: &str| report.cases.iter().flat_map(|c| &c.left).any(|l| l.contains(new));
+    for id in held::new(&lab).await {
+        if !told(&report, &id) {
+            report.left.push(format!("stream {id} was not there before the run"));
+        }
+    }
     Ok(report)
 }
 
@@ -59,12 +75,21 @@ async fn one(lab: &Lab, cases: &Cases, case: &Case, all: &[Requirement]) -> (Vec
     if let Some(why) = &unmet {
         stage.findings.push(Finding { rows: case.rows.clone(), trouble: Trouble::na(why) });
     } else {
-        for step in &case.steps {
-            if run_steps(&mut stage, std::slice::from_ref(step), &rows, &[]).await.is_break() {
-                break;
+        let steps = async {
+            for step in &case.steps {
+                if run_steps(&mut stage, std::slice::from_ref(step), &rows, &[]).await.is_break() {
+                    break;
+                }
+                done += 1;
             }
-            done += 1;
-        }
+        };
+        let over = tokio::select! {
+            biased;
+            why = lab.over() => Some(why),
+            () = steps => None,
+        };
+        // Of no row: what was proved until then counts, and the rest was not reached.
+        stage.findings.extend(over.map(|why| Finding { rows: vec![], trouble: Trouble::na(why) }));
     }
     let left = stage.clear().await;
     let outcome = Outcome { case, findings: &stage.findings, done, unnamed: &unnamed };

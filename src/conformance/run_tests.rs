@@ -22,6 +22,10 @@ fn every_row_has_one_case_or_one_reason_and_no_case_names_an_unknown_row() {
     for (row, reason) in &reasons.rows {
         assert!(reasons.reasons.contains_key(reason), "{row}: no reason {reason}");
     }
+    for row in reasons.rows.keys() {
+        assert!(reasons.ours.contains_key(row), "{row}: no case, and nobody says how this hub keeps to it");
+    }
+    assert!(reasons.ours.keys().all(|row| known.contains(row.as_str())), "an unknown row in `ours`");
     let used: BTreeSet<_> = reasons.rows.values().collect();
     assert!(reasons.reasons.keys().all(|r| used.contains(r)), "a reason that nobody has");
     let areas = reasons.areas.keys().map(|area| format!("{area}-"));
@@ -49,6 +53,15 @@ fn cases_say_what_can_be_understood() {
                 assert_eq!(shape.unknown_matchers(), Vec::<String>::new(), "{id}");
             }
             assert!(step.rows.iter().all(|row| case.rows.contains(row)), "{id}: a step with a foreign row");
+        }
+        for step in &steps {
+            let Action::Each(each) = &step.action else { continue };
+            for value in each.of.as_array().into_iter().flatten() {
+                let own = &value["needs"];
+                let needs: Vec<_> = own.as_array().map_or_else(|| vec![own], |all| all.iter().collect());
+                let known = |need: &str| need.starts_with("known:") || needs::is_known(need);
+                assert!(needs.iter().all(|n| n.is_null() || n.as_str().is_some_and(known)), "{id}: {own}");
+            }
         }
         let judges = |step: &&Step| !matches!(step.action, Action::Wait(_) | Action::Sink(_));
         let plain = steps.iter().any(|s| s.rows.is_empty() && judges(s));

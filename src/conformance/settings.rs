@@ -4,9 +4,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde_json::Value;
+use tokio::sync::watch;
 
 use super::emit::Hook;
 
@@ -34,6 +37,9 @@ pub struct SinkSettings {
     /// Certificate chain and private key (PEM files); without them plain HTTP, for loopback or behind a proxy.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
+
+/// Who is told how far a run is.
+pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Which rows count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +75,7 @@ pub struct Settings {
     pub reader: Option<Credentials>,
     /// Where tokens are had; without it, it is discovered (RFC 9728, RFC 8414).
     pub token_endpoint: Option<String>,
-    /// The scope that is asked for.
+    /// The scope that is asked for; without one none is named.
     pub scope: Option<String>,
     /// Further certification authorities (PEM files).
     pub ca_files: Vec<PathBuf>,
@@ -85,6 +91,8 @@ pub struct Settings {
     pub status: Option<Hook>,
     /// What a fresh stream delivers, where the metadata does not say it or is not right for this receiver: `ALL`, `NONE`.
     pub default_subjects: Option<String>,
+    /// A subject that the transmitter knows, where all the others are made up.
+    pub known_subject: Option<Value>,
     /// Which rows count.
     pub profile: Profile,
     /// Only cases whose id, or one of whose rows, fits one of these patterns (`*` stands for anything).
@@ -97,6 +105,12 @@ pub struct Settings {
     pub patience: Duration,
     /// How long the transmitter says that it may go on about a removed subject (SSF 9.3).
     pub removal_grace: Duration,
+    /// How long the whole run may take; what was not tried by then is said to be so.
+    pub at_most: Duration,
+    /// Turns true when the run must end; it still clears up behind itself.
+    pub stop: Option<watch::Receiver<bool>>,
+    /// Who is told which case it is at.
+    pub progress: Option<Progress>,
 }
 
 impl Settings {
@@ -117,12 +131,16 @@ impl Settings {
             emit: None,
             status: None,
             default_subjects: None,
+            known_subject: None,
             profile: Profile::Default,
             only: vec![],
             timeout: Duration::from_secs(15),
             silence: Duration::from_secs(20),
             patience: Duration::from_secs(60),
             removal_grace: Duration::ZERO,
+            at_most: Duration::from_secs(3600),
+            stop: None,
+            progress: None,
         }
     }
 

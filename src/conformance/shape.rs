@@ -122,6 +122,7 @@ fn operation(op: &Map<String, Value>, value: Option<&Value>) -> Option<String> {
         "covers" => list(arg).iter().all(|v| elements(value).contains(&v)),
         "excludes" => !elements(value).contains(&arg) && !has_text(value, arg),
         "contains" => elements(value).contains(&arg) || has_text(value, arg),
+        "starts_not_with" => !value.as_str().zip(arg.as_str()).is_some_and(|(v, a)| v.starts_with(a)),
         "starts_with" => value.as_str().zip(arg.as_str()).is_some_and(|(v, a)| v.starts_with(a)),
         "start_of" => value.as_str().zip(arg.as_str()).is_some_and(|(v, a)| a.starts_with(v)),
         "media_type" => value.as_str().zip(arg.as_str()).is_some_and(|(v, a)| media_type(v) == a),
@@ -137,6 +138,7 @@ fn operation(op: &Map<String, Value>, value: Option<&Value>) -> Option<String> {
         "at_least" => value.as_f64() >= arg.as_f64() && value.is_number(),
         "at_most" => value.as_f64() <= arg.as_f64() && value.is_number(),
         "distinct" => distinct(elements(value)),
+        "distinct_by" => arg.as_str().is_some_and(|path| distinct_by(elements(value), path)),
         "some" => elements(value).iter().any(|v| inner_faults(arg, v).is_empty()),
         "none" => !elements(value).iter().any(|v| inner_faults(arg, v).is_empty()),
         _ => false,
@@ -153,7 +155,7 @@ fn inner_faults(shape: &Value, value: &Value) -> Vec<String> {
 }
 
 /// The words of [`operation`].
-const OPERATIONS: [&str; 23] = [
+const OPERATIONS: [&str; 25] = [
     "optional",
     "any_of",
     "equals",
@@ -164,6 +166,7 @@ const OPERATIONS: [&str; 23] = [
     "excludes",
     "contains",
     "starts_with",
+    "starts_not_with",
     "start_of",
     "media_type",
     "keys",
@@ -174,6 +177,7 @@ const OPERATIONS: [&str; 23] = [
     "at_least",
     "at_most",
     "distinct",
+    "distinct_by",
     "fits",
     "some",
     "none",
@@ -230,6 +234,11 @@ fn distinct(mut items: Vec<&Value>) -> bool {
     items.sort_by_key(ToString::to_string);
     items.dedup();
     items.len() == all
+}
+
+/// Whether no two elements have the same there.
+fn distinct_by(items: Vec<&Value>, path: &str) -> bool {
+    distinct(items.into_iter().map(|item| at(item, path).unwrap_or(&Value::Null)).collect())
 }
 
 /// Equal, with numbers compared by value and objects without regard to the order of members.

@@ -12,6 +12,7 @@ use super::case::{Case, Cases};
 use super::exchange::{Request, send};
 use super::lab::Lab;
 use super::needs;
+use super::shape::quoted;
 use super::template::{self, Known};
 use super::token::{Who, authorization};
 use crate::clock::Stopwatch;
@@ -102,6 +103,7 @@ impl<'a> Stage<'a> {
         known.insert("other_user".into(), json!(format!("other-{uniq}@conformance.example")));
         known.insert("past_s".into(), json!(lab.now_s() - 3600));
         known.insert("long_text".into(), json!("long ".repeat(1000)));
+        known.insert("emitted".into(), json!([]));
         known.extend(any_delivery(lab).map(|delivery| ("delivery".to_string(), delivery)));
         Self {
             lab,
@@ -178,7 +180,7 @@ impl<'a> Stage<'a> {
         let mut left = vec![];
         while let Some((who, id)) = self.made.pop() {
             if let Err(why) = self.delete(who, &id).await {
-                left.push(format!("stream {id} could not be deleted: {why}"));
+                left.push(format!("stream {} could not be deleted: {why}", quoted(&id.into())));
             }
         }
         left

@@ -1,7 +1,7 @@
 //! Doing the steps of a case: requests, and what holds steps together.
 //!
 //! What a step finds wrong goes to the rows that it proves. A binding row that does not hold ends the case, for the steps
-//! behind it rest on it; a SHOULD or MAY does not. Steps about SETs are in [`super::events`].
+//! behind it rest on it; a SHOULD or MAY does not, nor does a step that only judges. Steps about SETs are in [`super::events`].
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Trouble;
-use super::action::{Action, Call, Check, Each};
+use super::action::{Action, Call, Check};
 use super::case::Step;
 use super::exchange::{Request, send};
 use super::requirement::Level;
@@ -18,7 +18,8 @@ use super::shape::{at, quoted};
 use super::stage::{Finding, Stage};
 use super::template;
 use super::token::{Who, authorization};
-use super::{bad_tls, events, every, needs, pushes, tls_probe};
+use super::{bad_tls, each, events, every, pushes, tls_probe, verification};
+use crate::clock::Stopwatch;
 
 /// Rest before the steps that are done while an answer is waited for: the request is on its way by then.
 const MEANWHILE_REST: Duration = Duration::from_millis(400);
@@ -59,14 +60,14 @@ pub async fn one(
     let now = stage.lab.now_s();
     stage.known.insert("now_s".into(), now.into());
     let done = match &step.action {
-        Action::Each(each) => return repeat(stage, each, rows, own).await,
+        Action::Each(each) => return each::repeat(stage, each, rows, own).await,
         Action::Call(call) => call_and_meanwhile(stage, call, rows, own).await?,
         Action::Interest(interest) => events::interest(stage, interest).await,
         Action::Emit(emit) => events::emit(stage, emit).await,
         Action::Receive(receive) => events::receive(stage, receive).await,
         Action::Silence(watch) => events::silence(stage, watch).await,
         Action::Collect(collect) => events::collect(stage, collect).await,
-        Action::Verify(verify) => events::verify(stage, verify).await,
+        Action::Verify(verify) => verification::verify(stage, verify).await,
         Action::Status(status) => events::status(stage, status).await,
         Action::Sink(sink) => pushes::sink(stage, sink),
         Action::Pushes(looked) => pushes::pushes(stage, looked).await,
@@ -76,18 +77,16 @@ pub async fn one(
         Action::BadTls {} => bad_tls::judge(stage.lab).await,
         Action::Tls(tls) => tls_probe::judge(stage.lab, &tls.probe).await,
     };
-    let judges_only = matches!(step.action, Action::Check(_) | Action::Every(_) | Action::Tls(_));
-    match settle(stage, done, rows, own) {
-        // Nothing rests on a judgement that could not be made.
-        ControlFlow::Break(()) if judges_only && stage.findings.last().is_some_and(Finding::is_na) => {
-            ControlFlow::Continue(())
-        }
-        flow => flow,
+    let flow = settle(stage, done, rows, own);
+    match &step.action {
+        // Nothing rests on a judgement, whatever it is.
+        Action::Check(_) | Action::Every(_) | Action::Tls(_) => ControlFlow::Continue(()),
+        _ => flow,
     }
 }
 
 /// Books what came of a step.
-fn settle(
+pub(super) fn settle(
     stage: &mut Stage<'_>,
     done: Result<(), Trouble>,
     rows: &Rows<'_>,
@@ -101,23 +100,6 @@ fn settle(
     let ends = binds || finding.is_na();
     stage.findings.push(finding);
     if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-}
-
-async fn repeat(stage: &mut Stage<'_>, each: &Each, rows: &Rows<'_>, own: &[String]) -> ControlFlow<()> {
-    let values = match stage.fill(&each.of) {
-        Ok(Value::Array(values)) => values,
-        Ok(_) => vec![],
-        Err(trouble) => return settle(stage, Err(trouble), rows, own),
-    };
-    for value in values {
-        let unmet = value["needs"].as_str().and_then(|need| needs::unmet(stage.lab, need));
-        if unmet.is_some() {
-            continue;
-        }
-        stage.known.insert(each.name.clone(), value);
-        run(stage, &each.steps, rows, own).await?;
-    }
-    ControlFlow::Continue(())
 }
 
 async fn call_and_meanwhile(
@@ -211,10 +193,13 @@ fn answered(stage: &mut Stage<'_>, call: &Call, who: Who, mut doc: Value) -> Res
     }
     let faults = call.expect.faults(&doc, &stage.known).map_err(|u| Trouble::na(u.to_string()))?;
     if !faults.is_empty() {
-        if what == "create" && doc["status"] == 409 && !stage.made.is_empty() {
-            return Err(Trouble::na("the transmitter allows this receiver no further stream (409)"));
+        if what == "create" && doc["status"] == 409 {
+            no_further(stage, who)?;
         }
         return Err(Trouble::wrong(format!("{what}: {}", faults.join("; "))));
+    }
+    if ok && what == "verify" {
+        asked_to_verify(stage, call)?;
     }
     if let Some(name) = &call.stream {
         stage.adopt(name, who, &doc["body"])?;
@@ -238,6 +223,29 @@ fn answered(stage: &mut Stage<'_>, call: &Call, who: Who, mut doc: Value) -> Res
     for (name, path) in &call.save {
         let value = at(&doc, path).ok_or_else(|| Trouble::wrong(format!("{what}: {path} is missing")))?;
         stage.known.insert(name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+/// A 409 is no fault where the receiver has all the streams that it may have.
+fn no_further(stage: &Stage<'_>, who: Who) -> Result<(), Trouble> {
+    if !stage.made.is_empty() {
+        return Err(Trouble::na("the transmitter allows this receiver no further stream (409)"));
+    }
+    match stage.lab.before(who).unwrap_or_default().len() {
+        0 => Ok(()),
+        n => Err(Trouble::na(format!(
+            "this receiver had {n} stream(s) before the run, and the transmitter allows it no further one (409): delete \
+             them, or take a receiver that has none"
+        ))),
+    }
+}
+
+/// Verification was asked for: from here on the interval runs.
+fn asked_to_verify(stage: &mut Stage<'_>, call: &Call) -> Result<(), Trouble> {
+    let body = call.json.as_ref().map(|json| stage.fill(json)).transpose()?.unwrap_or_default();
+    for stream in stage.streams.values_mut().filter(|s| body["stream_id"] == *s.id) {
+        stream.verified = Some(Stopwatch::start());
     }
     Ok(())
 }

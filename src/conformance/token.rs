@@ -67,6 +67,9 @@ pub async fn authorization(lab: &Lab, who: Who) -> Result<Option<String>, Troubl
         Who::Garbage => return Ok(Some(format!("Bearer invalid:{}", lab.fresh()))),
         _ => {}
     }
+    if let Some(why) = lab.refusal().filter(|_| who != Who::B) {
+        return Err(Trouble::NotApplicable(why));
+    }
     if let Some(token) = lab.known_token(who) {
         return Ok(Some(format!("Bearer {token}")));
     }
@@ -90,29 +93,37 @@ async fn request(lab: &Lab, id: &str, secret: &str, scope: Option<&str>) -> Resu
     lab.keep_secret(secret);
     let basic = basic(id, secret);
     lab.keep_secret(&basic);
-    let request = Request {
-        method: "POST".into(),
-        url: endpoint,
-        headers: vec![
-            ("authorization".into(), format!("Basic {basic}")),
+    let mut said = String::new();
+    // By HTTP Basic, which every server must take (RFC 6749 2.3.1); those that do not get it in the body.
+    for (field, body) in
+        [(Some(format!("Basic {basic}")), form(scope, None)), (None, form(scope, Some((id, secret))))]
+    {
+        let mut headers = vec![
             ("content-type".into(), "application/x-www-form-urlencoded".into()),
             ("accept".into(), "application/json".into()),
-        ],
-        body: Some(form(scope)),
-    };
-    let exchange = send(lab, &request).await?;
-    let answer = &exchange.doc["body"];
-    lab.keep_token_answer(answer);
-    let token = answer["access_token"].as_str().filter(|_| exchange.doc["status"] == 200);
-    token.map(String::from).ok_or_else(|| Trouble::wrong(format!("no access token: {}", exchange.evidence)))
+        ];
+        headers.extend(field.map(|field| ("authorization".into(), field)));
+        let request = Request { method: "POST".into(), url: endpoint.clone(), headers, body: Some(body) };
+        let exchange = send(lab, &request).await?;
+        let answer = &exchange.doc["body"];
+        if let Some(token) = answer["access_token"].as_str().filter(|_| exchange.doc["status"] == 200) {
+            lab.keep_token_answer(answer);
+            return Ok(token.into());
+        }
+        said = exchange.evidence;
+    }
+    Err(Trouble::wrong(format!("no access token: {said}")))
 }
 
 /// The body of a request for a token.
-fn form(scope: Option<&str>) -> String {
+fn form(scope: Option<&str>, client: Option<(&str, &str)>) -> String {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.append_pair("grant_type", "client_credentials");
-    if let Some(scope) = scope {
+    if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
         body.append_pair("scope", scope);
+    }
+    if let Some((id, secret)) = client {
+        body.append_pair("client_id", id).append_pair("client_secret", secret);
     }
     body.finish()
 }

@@ -6,6 +6,7 @@
 //! - [`bodies`]: no JSON, no object, too deep, too large · [`slow`]: a body that never ends
 //! - [`facts`], [`acts`], [`objects`]: what is well formed and wrong · [`secrets`]: a refused command changes no file
 //! - [`keys`]: key sets that hang, flood or lead inside · [`beyond`]: an upstream beyond its authority
+//! - [`specified`]: each 4xx that the specifications name for streams and polling
 
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ mod keys;
 mod objects;
 mod secrets;
 mod slow;
+mod specified;
 
 /// Tenants whose marks are held against each other.
 const TENANTS: [&str; 2] = ["_hub", "default"];

@@ -26,6 +26,7 @@ mod power;
 mod real;
 mod receiver_table;
 mod subjects;
+mod suite;
 mod tenants;
 mod tls;
 mod transmitter;

@@ -6,14 +6,6 @@ use serde_json::Value;
 
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 
-/// The events of RISC that it knows.
-pub const KNOWN: [&str; 5] =
-    ["account-enabled", "opt-in", "opt-out-initiated", "opt-out-cancelled", "opt-out-effective"];
-
-pub fn risc(name: &str) -> String {
-    format!("{RISC}{name}")
-}
-
 /// Accounts that do not simply take part, by subject: whether they are out.
 #[derive(Default)]
 pub struct Opted(BTreeMap<String, bool>);

@@ -1,25 +1,39 @@
 //! A small transmitter of SSF 1.0 that does right, or goes wrong in one way that it is told: the proof that the cases can
 //! fail. Written after the specification, not after the hub.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Method;
+use openssl::ssl::SslAcceptor;
 use serde_json::{Value, json};
-use ssf_hub::clock::Stopwatch;
 use ssf_hub::jose::alg::Alg;
 use ssf_hub::jose::sign::{SigningKey, sign_compact};
 
 use super::doors::{deliver, handle};
-use super::opted::{self, Opted, risc};
-use super::wire::{Stream, matches, split};
+use super::opted::Opted;
+use super::wire::{Stream, matches};
+use super::wrongs;
 use crate::peers::{axum_serve, now_s};
 
 pub const VERIFICATION: &str = "https://schemas.openid.net/secevent/ssf/event-type/verification";
 pub const STREAM_UPDATED: &str = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated";
-const KNOWN: [&str; 8] = [
+const RISC: [&str; 13] = [
+    "account-credential-change-required",
+    "account-purged",
+    "account-disabled",
+    "account-enabled",
+    "identifier-changed",
+    "identifier-recycled",
+    "credential-compromise",
+    "opt-in",
+    "opt-out-initiated",
+    "opt-out-cancelled",
+    "opt-out-effective",
+    "recovery-activated",
+    "recovery-information-changed",
+];
+const CAEP: [&str; 8] = [
     "session-revoked",
     "credential-change",
     "device-compliance-change",
@@ -29,23 +43,24 @@ const KNOWN: [&str; 8] = [
     "session-presented",
     "risk-level-change",
 ];
-const STREAMS_MAX: usize = 6;
 
 pub struct World {
     pub streams: Vec<Stream>,
     /// Deleted, and yet to be polled, where it goes wrong.
-    ghosts: Vec<Stream>,
-    made: usize,
+    pub ghosts: Vec<Stream>,
+    pub made: usize,
     opted: Opted,
 }
 
 /// The transmitter.
 pub struct Scripted {
     pub issuer: String,
-    base: String,
+    pub base: String,
     wrong: &'static str,
     default_subjects: &'static str,
     pub key: Arc<SigningKey>,
+    /// What SETs are signed with where it goes wrong in that.
+    pub other_key: Arc<SigningKey>,
     world: Mutex<World>,
     pub http: reqwest::Client,
 }
@@ -53,27 +68,51 @@ pub struct Scripted {
 pub type Reply = (u16, Value);
 
 impl Scripted {
+    pub async fn start(common: Common, wrong: &'static str, default_subjects: &'static str) -> Arc<Self> {
+        Self::start_with(common, wrong, default_subjects, None).await
+    }
+
+    /// The same, over TLS where it is given an acceptor.
     #[expect(clippy::disallowed_methods, reason = "a peer in a test")]
-    pub async fn start(
-        Common { key, http, careless }: Common,
+    pub async fn start_with(
+        Common { key, other_key, http, careless }: Common,
         wrong: &'static str,
         default_subjects: &'static str,
+        tls: Option<SslAcceptor>,
     ) -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", listener.local_addr().unwrap());
         let me = Arc::new(Self {
-            issuer: format!("{base}/t/x"),
+            issuer: format!("{base}/t/x{}", if wrong.contains("slash") { "/" } else { "" }),
             base,
             wrong,
             default_subjects,
             key,
+            other_key,
             world: Mutex::new(World { streams: vec![], ghosts: vec![], made: 0, opted: Opted::default() }),
             http: if wrong == "trusts anybody" { careless } else { http },
         });
+        if wrong == "has a stream and offers no other" {
+            me.with(|world| world.streams.push(Stream::new("s0", "a")));
+        }
         let router = Router::new().fallback(handle).with_state(me.clone());
-        tokio::spawn(axum_serve(listener, router));
+        match tls {
+            Some(tls) => drop(tokio::spawn(super::secure::serve(listener, tls, router))),
+            None => drop(tokio::spawn(axum_serve(listener, router))),
+        }
         tokio::spawn(deliver(me.clone()));
         me
+    }
+
+    pub fn wrong(&self) -> &'static str {
+        self.wrong
+    }
+
+    /// The document of the other issuer on this host.
+    pub(super) fn other_metadata(&self) -> Value {
+        let at = |path: &str| format!("{}{path}", self.base);
+        json!({ "issuer": at("/t/y"), "jwks_uri": at("/y/jwks"), "configuration_endpoint": at("/y/streams") })
     }
 
     pub fn goes_wrong(&self, how: &str) -> bool {
@@ -94,7 +133,9 @@ impl Scripted {
             "verification_endpoint": at("/ssf/verify"), "authorization_schemes": [{ "spec_urn": "urn:ietf:rfc:6749" }],
             "default_subjects": self.default_subjects,
         });
+        wrongs::metadata(self.wrong, &mut doc);
         match self.wrong {
+            "drops the slash" => doc["issuer"] = json!(self.issuer.trim_end_matches('/')),
             "empty array" => doc["critical_subject_members"] = json!([]),
             "methods as text" => doc["delivery_methods_supported"] = json!("urn:ietf:rfc:8935"),
             "default_subjects in lower case" => doc["default_subjects"] = json!("all"),
@@ -118,7 +159,17 @@ impl Scripted {
         if stream.description.is_empty() {
             config.as_object_mut().unwrap().remove("description");
         }
+        if self.wrong.starts_with("idle") {
+            config["inactivity_timeout"] = json!(IDLE_S);
+        }
         match self.wrong {
+            "no poll URL" => drop(config["delivery"].as_object_mut().unwrap().remove("endpoint_url")),
+            "one poll URL for all" => {
+                config["delivery"]["endpoint_url"] = json!(format!("{}/poll/s", self.base))
+            }
+            "supports nothing" => config["events_supported"] = json!(["urn:example:other"]),
+            "empty aud" => config["aud"] = json!(""),
+            "delivers no CAEP" => config["events_delivered"] = json!([]),
             "no events_delivered" => drop(config.as_object_mut().unwrap().remove("events_delivered")),
             "iss of another" => config["iss"] = json!("https://elsewhere.example"),
             "no delivery" => drop(config.as_object_mut().unwrap().remove("delivery")),
@@ -127,13 +178,21 @@ impl Scripted {
         config
     }
 
-    fn delivered(&self, stream: &Stream) -> Vec<String> {
+    pub(super) fn delivered(&self, stream: &Stream) -> Vec<String> {
         let all = self.goes_wrong("delivers what it does not know");
-        stream.requested.iter().filter(|uri| all || known().contains(uri)).cloned().collect()
+        let asked = if self.goes_wrong("narrows nothing") { &stream.ever } else { &stream.requested };
+        asked.iter().filter(|uri| all || known().contains(uri)).cloned().collect()
     }
 
     /// Signs a SET and puts it where it belongs.
-    fn send(&self, stream: &mut Stream, sub_id: &Value, uri: &str, event: &Value, txn: Option<&str>) {
+    pub(super) fn send(
+        &self,
+        stream: &mut Stream,
+        sub_id: &Value,
+        uri: &str,
+        event: &Value,
+        txn: Option<&str>,
+    ) {
         stream.sent += 1;
         let jti = if self.goes_wrong("one jti for all") {
             "j".into()
@@ -147,6 +206,7 @@ impl Scripted {
             claims["txn"] = json!(txn);
         }
         let mut typ = "secevent+jwt";
+        wrongs::claims(self.wrong, uri, &mut claims);
         match self.wrong {
             "sub" => claims["sub"] = json!("x"),
             "exp" => claims["exp"] = json!(now_s() + 60),
@@ -158,20 +218,26 @@ impl Scripted {
             "typ JWT" => typ = "JWT",
             _ => {}
         }
-        let mut compact = sign_compact(&self.key, typ, claims.to_string().as_bytes()).unwrap();
-        if self.goes_wrong("signature") {
-            let other = claims.to_string().replace("iat", "iaT");
-            let (head, tail) = split(&compact);
-            compact = format!("{head}.{}.{tail}", super::wire::base64url(&other));
-        }
+        let key = if self.goes_wrong("signs ES256") { &self.other_key } else { &self.key };
+        let text = wrongs::text(self.wrong, &claims);
+        let compact = sign_compact(key, typ, text.as_bytes()).unwrap();
+        let compact = wrongs::compact(self.wrong, &compact, &claims);
         let urgent =
-            uri == STREAM_UPDATED || (uri == VERIFICATION && self.goes_wrong("verifies while paused"));
+            uri.contains("/stream") || (uri == VERIFICATION && self.goes_wrong("verifies while paused"));
         stream.queue(jti, compact, urgent, self.wrong);
     }
 
     /// Something happens: what `--emit-command` is for.
     pub fn emit(&self, uri: &str, subject: &Value, event: &Value, txn: &str) {
-        let mut event = event.clone();
+        let (mut event, mut subject) = (event.clone(), subject.clone());
+        let heard = subject.clone();
+        wrongs::event(self.wrong, uri, &heard, &mut event);
+        wrongs::subject(self.wrong, uri, &mut subject);
+        if self.goes_wrong("sends nothing")
+            || (self.goes_wrong("keeps one type back") && uri == caep("risk-level-change"))
+        {
+            return;
+        }
         match self.wrong {
             "event_timestamp is now" => event["event_timestamp"] = json!(now_s()),
             "reason_admin as text" => event["reason_admin"] = json!("text"),
@@ -182,22 +248,23 @@ impl Scripted {
             _ => {}
         }
         self.with(|world| {
-            if !world.opted.sends(uri, subject, self.wrong) {
+            if !world.opted.sends(uri, &heard, self.wrong) {
                 return;
             }
             let mut streams = std::mem::take(&mut world.streams);
             for stream in &mut streams {
                 let wanted =
                     self.delivered(stream).iter().any(|u| u == uri) || self.goes_wrong("sends every type");
-                if wanted && self.has(stream, subject) {
-                    self.send(stream, subject, uri, &event, Some(txn));
+                if wanted && self.has(stream, &heard) {
+                    let txn = if self.goes_wrong("one txn for all") { "t" } else { txn };
+                    self.send(stream, &subject, uri, &event, Some(txn));
                 }
             }
             world.streams = streams;
         });
     }
 
-    fn has(&self, stream: &Stream, subject: &Value) -> bool {
+    pub(super) fn has(&self, stream: &Stream, subject: &Value) -> bool {
         let hit = |list: &[Value]| list.iter().any(|s| matches(s, subject, self.wrong));
         match self.default_subjects {
             "ALL" => !hit(&stream.removed) || hit(&stream.added),
@@ -210,223 +277,53 @@ impl Scripted {
         self.with(|world| {
             let stream = world.streams.iter_mut().find(|s| s.id == id).unwrap();
             stream.status = status.into();
-            if !self.goes_wrong("no stream-updated") {
-                let sub_id = json!({ "format": "opaque", "id": id });
-                self.send(stream, &sub_id, STREAM_UPDATED, &json!({ "status": status }), None);
-            }
+            self.tell(stream);
         });
     }
 
-    pub(super) fn manage(
-        &self,
-        method: &Method,
-        path: &str,
-        query: &HashMap<String, String>,
-        body: &Value,
-        who: &str,
-    ) -> Reply {
-        let named = body["stream_id"].as_str().or(query.get("stream_id").map(String::as_str));
-        let owner = if self.goes_wrong("everybody's streams") { "" } else { who };
+    /// Tells a receiver what became of its stream.
+    pub(super) fn tell(&self, stream: &mut Stream) {
+        let silent = match self.wrong {
+            "no stream-updated" | "idle: says nothing" => true,
+            "tells of no return" => stream.status == "enabled",
+            _ => false,
+        };
+        if silent {
+            return;
+        }
+        let id = if self.goes_wrong("stream-updated of another") { "x" } else { stream.id.as_str() };
+        let (sub_id, status) = (json!({ "format": "opaque", "id": id }), stream.status.clone());
+        let event = if self.goes_wrong("no new status") { json!({}) } else { json!({ "status": status }) };
+        let old = "https://schemas.openid.net/secevent/ssf/event-type/stream_updated";
+        let uri = if self.goes_wrong("old stream-updated") { old } else { STREAM_UPDATED };
+        self.send(stream, &sub_id, uri, &event, None);
+    }
+
+    /// Streams that nobody looked after are paused.
+    pub(super) fn look_after(&self) {
+        if !self.wrong.starts_with("idle") {
+            return;
+        }
         self.with(|world| {
-            let mine =
-                |s: &&mut Stream| Some(s.id.as_str()) == named && (owner.is_empty() || s.owner == owner);
-            match (method.as_str(), path, named) {
-                ("POST", "/ssf/streams", _) => self.create(world, body, who),
-                ("GET", "/ssf/streams", None) => {
-                    let all: Vec<_> =
-                        world.streams.iter().filter(|s| s.owner == who).map(|s| self.config(s)).collect();
-                    let one = self.goes_wrong("one is no list") && all.len() == 1;
-                    (200, if one { all[0].clone() } else { Value::Array(all) })
-                }
-                (_, _, None) => (400, json!({})),
-                ("DELETE", _, Some(id)) => {
-                    let gone = world
-                        .streams
-                        .iter()
-                        .position(|s| s.id == id && (owner.is_empty() || s.owner == owner));
-                    let Some(place) = gone else { return (404, json!({})) };
-                    let gone = world.streams.remove(place);
-                    if self.goes_wrong("polls what is deleted") {
-                        world.ghosts.push(gone);
-                    }
-                    (if self.goes_wrong("delete is 200") { 200 } else { 204 }, Value::Null)
-                }
-                (verb, path, Some(_)) => {
-                    let all =
-                        self.goes_wrong("one status for all") && verb == "POST" && path == "/ssf/status";
-                    let status = body["status"].clone();
-                    let Some(stream) = world.streams.iter_mut().find(mine) else {
-                        return (if self.goes_wrong("unknown is 200") { 200 } else { 404 }, json!({}));
-                    };
-                    let reply = self.about(stream, verb, path, body);
-                    if all {
-                        world
-                            .streams
-                            .iter_mut()
-                            .for_each(|s| s.status = status.as_str().unwrap_or("enabled").into());
-                    }
-                    reply
+            let mut streams = std::mem::take(&mut world.streams);
+            for stream in &mut streams {
+                if stream.status == "enabled" && stream.seen.elapsed() > Duration::from_secs(IDLE_S) {
+                    stream.status = "paused".into();
+                    self.tell(stream);
                 }
             }
-        })
-    }
-
-    fn create(&self, world: &mut World, body: &Value, who: &str) -> Reply {
-        if world.streams.iter().filter(|s| s.owner == who).count() >= STREAMS_MAX {
-            return (409, json!({}));
-        }
-        world.made += 1;
-        let mut stream = Stream::new(&format!("s{}", world.made), who);
-        if self.goes_wrong("takes a stream_id") && body["stream_id"].is_string() {
-            stream.id = body["stream_id"].as_str().unwrap().into();
-        }
-        if let Err(reply) = stream.take(body, false) {
-            return if self.goes_wrong("takes any body") { (201, self.config(&stream)) } else { reply };
-        }
-        let config = self.config(&stream);
-        world.streams.push(stream);
-        (if self.goes_wrong("create is 200") { 200 } else { 201 }, config)
-    }
-
-    fn about(&self, stream: &mut Stream, verb: &str, path: &str, body: &Value) -> Reply {
-        match (verb, path) {
-            ("GET", "/ssf/streams") => (200, self.config(stream)),
-            ("PATCH" | "PUT", _) => self.change(stream, body, verb == "PUT"),
-            ("GET", "/ssf/status") => {
-                let status = stream.status.to_string();
-                let status =
-                    if self.goes_wrong("status in upper case") { status.to_uppercase() } else { status };
-                let mut answer = json!({ "stream_id": stream.id, "status": status });
-                if stream.reason.is_string() {
-                    answer["reason"] = stream.reason.clone();
-                }
-                (200, answer)
-            }
-            ("POST", "/ssf/status") => self.set_status(stream, body),
-            (_, "/ssf/subjects/add" | "/ssf/subjects/remove") => {
-                self.subject(stream, path.ends_with("add"), body)
-            }
-            _ => self.verify(stream, body),
-        }
-    }
-
-    fn change(&self, stream: &mut Stream, body: &Value, replace: bool) -> Reply {
-        let now = self.config(stream);
-        let supplied = ["iss", "aud", "events_supported", "events_delivered", "min_verification_interval"];
-        let mut after = stream.clone();
-        if replace && !self.goes_wrong("put keeps") {
-            (after.description, after.requested) = (String::new(), vec![]);
-        }
-        if !replace && self.goes_wrong("patch clears") {
-            after.requested = vec![];
-        }
-        if let Err(reply) = after.take(body, true) {
-            return reply;
-        }
-        let compared = if self.goes_wrong("compares what comes") { self.config(&after) } else { now };
-        let differs = |name: &str| body.get(name).is_some_and(|v| *v != compared[name]);
-        let forgiven = |name: &str| {
-            self.goes_wrong("takes any iss") || (name == "aud" && self.goes_wrong("takes any aud"))
-        };
-        if supplied.iter().any(|name| differs(name) && !forgiven(name)) {
-            return (400, json!({}));
-        }
-        if !self.goes_wrong("changes nothing") {
-            *stream = after;
-        }
-        (200, self.config(stream))
-    }
-
-    fn set_status(&self, stream: &mut Stream, body: &Value) -> Reply {
-        let status = body["status"].as_str().unwrap_or_default().to_string();
-        if !["enabled", "paused", "disabled"].contains(&status.as_str()) {
-            return (if self.goes_wrong("any status") { 200 } else { 400 }, json!({}));
-        }
-        if !self.goes_wrong("status stays") {
-            stream.status = status.clone();
-        }
-        stream.reason = if self.goes_wrong("reason is lost") { Value::Null } else { body["reason"].clone() };
-        if status == "disabled" {
-            stream.queue.clear();
-        }
-        (200, json!({ "stream_id": stream.id, "status": status }))
-    }
-
-    fn subject(&self, stream: &mut Stream, add: bool, body: &Value) -> Reply {
-        let subject = body["subject"].clone();
-        let sound = super::wire::well_formed(&subject, true) || self.goes_wrong("any subject");
-        if !sound
-            || body.get("subject").is_none()
-            || !(body["verified"].is_null() || body["verified"].is_boolean())
-        {
-            return (400, json!({}));
-        }
-        let (to, from) = if add {
-            (&mut stream.added, &mut stream.removed)
-        } else {
-            (&mut stream.removed, &mut stream.added)
-        };
-        if add || !self.goes_wrong("remove is forgotten") {
-            from.retain(|s| *s != subject);
-            to.push(subject);
-        }
-        (if add && !self.goes_wrong("add is 204") { 200 } else { 204 }, Value::Null)
-    }
-
-    fn verify(&self, stream: &mut Stream, body: &Value) -> Reply {
-        if !(body["state"].is_null() || body["state"].is_string()) {
-            return (400, json!({}));
-        }
-        let too_soon = stream.verified.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
-        if too_soon || (stream.verified.is_some() && self.goes_wrong("verifies once")) {
-            return (429, json!({}));
-        }
-        stream.verified = Some(Stopwatch::start());
-        let mut event = json!({});
-        if body["state"].is_string() && !self.goes_wrong("state is lost") {
-            event["state"] = body["state"].clone();
-        }
-        let id = if self.goes_wrong("sub_id of another") { "x" } else { stream.id.as_str() };
-        let sub_id = json!({ "format": "opaque", "id": id });
-        let lost = self.goes_wrong("removes itself") && stream.removed.contains(&sub_id);
-        if !lost {
-            self.send(stream, &sub_id, VERIFICATION, &event, None);
-        }
-        (if self.goes_wrong("verify is 200") { 200 } else { 204 }, Value::Null)
-    }
-
-    pub(super) async fn poll(&self, id: &str, who: &str, body: &Value) -> Reply {
-        let shape = super::wire::poll_is_sound(body);
-        if !shape && !self.goes_wrong("any poll") {
-            return (400, json!({}));
-        }
-        let began = Stopwatch::start();
-        loop {
-            let reply = self.with(|world| {
-                let World { streams, ghosts, .. } = world;
-                let stream = streams.iter_mut().chain(ghosts).find(|s| s.id == id && s.owner == who);
-                stream.map(|s| s.offer(body, self.wrong))
-            });
-            let Some((sets, more)) = reply else { return (404, json!({})) };
-            let at_once = body["returnImmediately"] == true || self.goes_wrong("never waits");
-            if !sets.is_empty() || at_once || began.elapsed() > Duration::from_millis(1500) {
-                let sets = if self.goes_wrong("sets as a list") { json!([]) } else { Value::Object(sets) };
-                return (
-                    200,
-                    if more {
-                        json!({ "sets": sets, "moreAvailable": true })
-                    } else {
-                        json!({ "sets": sets })
-                    },
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            world.streams = streams;
+        });
     }
 }
 
+/// After so long without a sign of life a stream is paused, where it goes wrong in that.
+const IDLE_S: u64 = 2;
+
+/// The event types that it knows.
 fn known() -> Vec<String> {
-    KNOWN.map(caep).into_iter().chain(opted::KNOWN.map(risc)).collect()
+    let risc = |name: &&str| format!("https://schemas.openid.net/secevent/risc/event-type/{name}");
+    CAEP.map(caep).into_iter().chain(RISC.iter().map(risc)).collect()
 }
 
 fn caep(name: &str) -> String {
@@ -437,6 +334,7 @@ fn caep(name: &str) -> String {
 #[derive(Clone)]
 pub struct Common {
     pub key: Arc<SigningKey>,
+    pub other_key: Arc<SigningKey>,
     pub http: reqwest::Client,
     /// Looks at no certificate.
     pub careless: reqwest::Client,
@@ -445,5 +343,6 @@ pub struct Common {
 #[expect(clippy::disallowed_methods, reason = "the client of a test is not outbound traffic of the hub")]
 pub fn common() -> Common {
     let careless = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap();
-    Common { key: Arc::new(SigningKey::generate(Alg::RS256).unwrap()), http: crate::hub::http(), careless }
+    let [key, other_key] = [Alg::RS256, Alg::ES256].map(|alg| Arc::new(SigningKey::generate(alg).unwrap()));
+    Common { key, other_key, http: crate::hub::http(), careless }
 }

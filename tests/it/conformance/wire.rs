@@ -15,6 +15,10 @@ pub struct Stream {
     pub status: String,
     pub reason: Value,
     pub requested: Vec<String>,
+    /// All that was ever requested.
+    pub ever: Vec<String>,
+    /// Since the last sign of life.
+    pub seen: Stopwatch,
     pub description: String,
     pub push: Option<(String, Option<String>)>,
     pub added: Vec<Value>,
@@ -33,6 +37,8 @@ impl Stream {
             status: "enabled".into(),
             reason: Value::Null,
             requested: vec![],
+            ever: vec![],
+            seen: Stopwatch::start(),
             description: String::new(),
             push: None,
             added: vec![],
@@ -61,6 +67,7 @@ impl Stream {
             Value::Null => {}
             Value::Array(all) if all.iter().all(Value::is_string) => {
                 self.requested = all.iter().map(|v| v.as_str().unwrap().into()).collect();
+                self.ever.extend(self.requested.clone());
             }
             _ => return no,
         }
@@ -110,6 +117,11 @@ impl Stream {
 
     /// Answers a poll.
     pub fn offer(&mut self, body: &Value, wrong: &str) -> (Map<String, Value>, bool) {
+        if wrong == "acks come late" {
+            let (sets, more) = self.offer(&json!({ "maxEvents": body["maxEvents"] }), "");
+            self.offer(&json!({ "ack": body["ack"], "maxEvents": 0 }), "");
+            return (sets, more);
+        }
         if wrong != "acks are forgotten" {
             for jti in body["ack"].as_array().into_iter().flatten() {
                 self.done(jti.as_str().unwrap_or_default());
