@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::apply::flow::Life;
+use super::dead::Dead;
 use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
 use super::owing::Owing;
@@ -35,7 +36,7 @@ pub const SEEN_MAX: usize = 1_000_000;
 pub const ECHOES_MAX: usize = 1_000_000;
 /// How many idempotency keys are remembered for the tenant.
 pub const IDEMPOTENCY_MAX: usize = 100_000;
-/// How many dead letters are kept for the tenant.
+/// How many dead letters are kept for the tenant; its streams share them (see `dead`).
 pub const DEAD_LETTERS_MAX: usize = 100_000;
 
 /// How many SETs may be owed to one stream.
@@ -164,7 +165,7 @@ pub struct State {
     /// Claims that are still owed to somebody.
     pub(super) claims: Table<Item, Arc<Claims>>,
     pub(super) owing: Owing,
-    pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
+    pub(super) dead: Dead,
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) originals: Table<Item, HeldOriginal>,
     pub(super) graph: Graph,
@@ -196,7 +197,7 @@ impl State {
             timers: Table::new(7),
             claims: Table::new(8),
             owing: Owing::new(12),
-            dead: Table::new(10),
+            dead: Dead::new(10),
             evidence: Table::new(11),
             originals: Table::new(29),
             graph: Graph::new(Limits::default()),
@@ -312,12 +313,12 @@ impl State {
 
     /// Dead letters by stream, in order.
     pub fn dead_letters(&self) -> impl Iterator<Item = (StreamNo, Item, &DeadLetter)> {
-        self.dead.iter().map(|((no, item), letter)| (*no, *item, letter))
+        self.dead.rows.iter().map(|((no, item), letter)| (*no, *item, letter))
     }
 
     /// Number of dead letters.
     pub fn dead_letters_len(&self) -> usize {
-        self.dead.len()
+        self.dead.rows.len()
     }
 
     /// Dead letters between two places, in order.
@@ -325,7 +326,7 @@ impl State {
         &self,
         range: impl std::ops::RangeBounds<(StreamNo, Item)>,
     ) -> impl DoubleEndedIterator<Item = (StreamNo, Item, &DeadLetter)> {
-        self.dead.range(range).map(|((no, item), letter)| (*no, *item, letter))
+        self.dead.rows.range(range).map(|((no, item), letter)| (*no, *item, letter))
     }
 
     /// The original of an item, while a relay stream holds it.
@@ -350,7 +351,7 @@ impl State {
         self.timers.digest(&mut sha);
         self.claims.digest(&mut sha);
         self.owing.rows.digest(&mut sha);
-        self.dead.digest(&mut sha);
+        self.dead.rows.digest(&mut sha);
         self.evidence.digest(&mut sha);
         self.originals.digest(&mut sha);
         self.graph.digest(&mut sha);
@@ -370,7 +371,7 @@ impl State {
         self.timers.drain(prefix, out);
         self.claims.drain(prefix, out);
         self.owing.rows.drain(prefix, out);
-        self.dead.drain(prefix, out);
+        self.dead.rows.drain(prefix, out);
         self.evidence.drain(prefix, out);
         self.originals.drain(prefix, out);
         self.graph.drain(prefix, out);
@@ -389,7 +390,7 @@ impl State {
         self.timers.settle();
         self.claims.settle();
         self.owing.rows.settle();
-        self.dead.settle();
+        self.dead.rows.settle();
         self.evidence.settle();
         self.originals.settle();
         self.graph.settle();
@@ -408,7 +409,7 @@ impl State {
         self.timers.dump(out);
         self.claims.dump(out);
         self.owing.rows.dump(out);
-        self.dead.dump(out);
+        self.dead.rows.dump(out);
         self.evidence.dump(out);
         self.originals.dump(out);
         self.graph.dump(out);
@@ -427,7 +428,7 @@ impl State {
             || self.timers.load(key, value)?
             || self.claims.load(key, value)?
             || self.owing.rows.load(key, value)?
-            || self.dead.load(key, value)?
+            || self.dead.rows.load(key, value)?
             || self.evidence.load(key, value)?
             || self.originals.load(key, value)?
             || self.graph.load(key, value)?
@@ -455,6 +456,7 @@ impl State {
         }
         self.count_special();
         self.owing.reindex();
+        self.dead.reindex();
         let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
         self.expiries = standing.collect();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
