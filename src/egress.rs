@@ -31,6 +31,7 @@ mod tunnel;
 use clients::Clients;
 pub use config::Config;
 pub use guard::{Guard, Refused};
+use resolve::{Lookup, Resolver};
 use trust::Trust;
 
 /// Why there is no answer. Never holds a URL or a body.
@@ -39,7 +40,7 @@ pub enum Error {
     /// The guard said no; repeating it will not help.
     #[error("refused: {0}")]
     Refused(#[from] Refused),
-    /// Nothing was sent: too many exchanges were under way all the time.
+    /// Nothing was sent: too many exchanges, or look-ups of names, were under way all the time.
     #[error("too many exchanges are under way")]
     Busy,
     /// Nothing came in time, or not all of it.
@@ -117,6 +118,7 @@ pub struct Outbound<'a> {
 pub struct Egress {
     config: Config,
     guard: Guard,
+    resolver: Resolver,
     clients: ArcSwap<Clients>,
     trust: Mutex<Trust>,
     exchanges: Semaphore,
@@ -131,11 +133,18 @@ impl std::fmt::Debug for Egress {
 impl Egress {
     /// Builds the clients.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Self::looking(config, resolve::system())
+    }
+
+    /// Looks names up this way.
+    fn looking(config: &Config, look: Lookup) -> Result<Self, ConfigError> {
         let (guard, trust) = (Guard::of(config), Trust::read(&config.extra_ca_files)?);
-        let clients = Clients::new(config, &guard, &trust)?;
+        let resolver = Resolver::new(guard.clone(), Duration::from_millis(config.connect_timeout_ms), look);
+        let clients = Clients::new(config, &resolver, &trust)?;
         Ok(Self {
             config: config.clone(),
             guard,
+            resolver,
             clients: ArcSwap::from_pointee(clients),
             trust: Mutex::new(trust),
             exchanges: Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS)),
@@ -150,7 +159,7 @@ impl Egress {
         if *trust == now {
             return Ok(false);
         }
-        self.clients.store(Clients::new(&self.config, &self.guard, &now)?.into());
+        self.clients.store(Clients::new(&self.config, &self.resolver, &now)?.into());
         *trust = now;
         Ok(true)
     }

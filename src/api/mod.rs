@@ -3,11 +3,11 @@
 //! Two listeners (DESIGN, Doors): the public one under `/t/{tenant}`, the admin one on loopback. A handler extracts,
 //! authorises, makes one domain call, maps the result. Nothing here decides anything.
 //!
+//! - [`serve`], [`places`] (with `watched`), [`slow`], [`unread`]: the accept loop and its end; who is cut where there are
+//!   too many; answers that nobody reads; bodies, as long and as slow as allowed
 //! - [`access`]: the access token of a request, first of all
-//! - [`serve`], [`slow`], [`unread`]: the accept loop, its limits, its end; answers that nobody reads; bodies, as long
-//!   and as slow as allowed
 //! - [`public`], [`facts`]: what other systems call
-//! - [`ssf`] (with `ssf_stream`): the management API of SSF 1.0
+//! - [`ssf`] (with `asked`, `ssf_stream`): the management API of SSF 1.0
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
 //! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`accounts`],
 //!   [`deliveries`]: what operators call; [`operator`]: who may
@@ -17,6 +17,7 @@
 pub mod access;
 pub mod accounts;
 pub mod admin;
+mod asked;
 pub mod credentials;
 pub mod deliveries;
 mod diff;
@@ -27,6 +28,7 @@ pub mod oauth;
 pub mod objects;
 pub mod openapi;
 pub mod operator;
+pub mod places;
 pub mod problem;
 pub mod public;
 pub mod push_error;
@@ -36,6 +38,7 @@ pub mod slow;
 pub mod ssf;
 mod ssf_stream;
 pub mod unread;
+mod watched;
 pub mod well_known;
 
 use std::sync::Arc;

@@ -5,12 +5,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+
+use super::places::Place;
 
 /// What must go within the time allowed, in bytes.
 pub const PROGRESS_BYTES: usize = 64 << 10;
@@ -20,6 +23,8 @@ pub struct Paced<S> {
     inner: S,
     within: Duration,
     cut: Counter,
+    /// Told while the other end is waited for, and when all is written.
+    place: Arc<Place>,
     /// Runs from the moment that a write could not go on.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Written since it runs.
@@ -28,12 +33,15 @@ pub struct Paced<S> {
 
 impl<S> Paced<S> {
     /// `cut` counts connections that were.
-    pub fn new(inner: S, within: Duration, cut: Counter) -> Self {
-        Self { inner, within, cut, stalled: None, gone: 0 }
+    pub fn new(inner: S, within: Duration, cut: Counter, place: Arc<Place>) -> Self {
+        Self { inner, within, cut, place, stalled: None, gone: 0 }
     }
 
     /// A write cannot go on: for how long may it not?
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.stalled.is_none() {
+            self.place.stalls();
+        }
         let within = self.within;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
         ready!(stalled.as_mut().poll(cx));
@@ -44,8 +52,15 @@ impl<S> Paced<S> {
     fn progress(&mut self, written: usize) {
         self.gone += written;
         if self.gone >= PROGRESS_BYTES {
-            (self.stalled, self.gone) = (None, 0);
+            self.goes_on();
         }
+    }
+
+    fn goes_on(&mut self) {
+        if self.stalled.take().is_some() {
+            self.place.resumes();
+        }
+        self.gone = 0;
     }
 }
 
@@ -75,7 +90,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         match Pin::new(&mut self.inner).poll_flush(cx) {
             // The server flushes behind the last byte of what it has.
             Poll::Ready(done) => {
-                (self.stalled, self.gone) = (None, 0);
+                self.goes_on();
+                self.place.flushed();
                 Poll::Ready(done)
             }
             Poll::Pending => self.wait(cx),
@@ -111,13 +127,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::Places;
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn paced(within_ms: u64) -> (Paced<tokio::io::DuplexStream>, tokio::io::DuplexStream, Counter) {
         let (ours, theirs) = tokio::io::duplex(1024);
-        let cut = Counter::default();
-        (Paced::new(ours, Duration::from_millis(within_ms), cut.clone()), theirs, cut)
+        let (cut, places) = (Counter::default(), Places::new(1));
+        let (place, _) = places.enter([127, 0, 0, 1].into()).unwrap();
+        (Paced::new(ours, Duration::from_millis(within_ms), cut.clone(), place), theirs, cut)
     }
 
     #[tokio::test]

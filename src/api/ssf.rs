@@ -1,7 +1,7 @@
 //! The SSF management API: discovery, stream configurations, their status (SSF 1.0, 7 and 8.1.1, 8.1.2).
 //!
-//! Every handler first asks whose token it is; then it reads the body; then it looks for the stream. Somebody else's
-//! stream is looked for and missed like one that does not exist. Subjects and verification are in `ssf_stream`.
+//! Every handler first asks whose token it is (`asked`); then it reads the body; then it looks for the stream. Somebody
+//! else's stream is looked for and missed like one that does not exist. Subjects and verification are in `ssf_stream`.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri, header};
+use http::{HeaderValue, Method as HttpMethod, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
 use super::access::one_way;
+use super::asked::{Asked, parameter};
 use super::problem::Problem;
 use super::secret::Secret;
-use super::{Api, public_tenant, ssf_stream, unread};
-use crate::auth::access::Access;
+use super::{Api, public_tenant, ssf_stream};
+use crate::auth::rate::Rate;
 use crate::clock::{Chance as _, OsChance};
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
 use crate::hub::object::{Object, ObjectKind};
-use crate::jose::exact;
+use crate::stream::Stream;
 use crate::stream::receiver::Scope;
 use crate::stream::status::Status;
-use crate::stream::{Stream, StreamNo};
 use crate::tenant::TenantId;
 use crate::transmitter::ssf::plan::{self, Act, Planned};
 use crate::transmitter::ssf::wish::{Header, Wish};
@@ -38,6 +38,10 @@ const REASON_MAX: usize = 1_000;
 pub struct Ssf {
     /// `public_url`.
     pub public_url: String,
+    /// How often each client calls.
+    pub calls: Rate<(TenantId, String)>,
+    /// Calls of one client, per second as a long-term mean, but for those about subjects.
+    pub calls_per_s: u32,
     /// How often streams are verified.
     pub intervals: Intervals,
     /// When receivers were heard of.
@@ -57,71 +61,6 @@ pub fn routes() -> Router<Arc<Api>> {
         .route("/t/{tenant}/ssf/subjects/remove", post(ssf_stream::remove))
         .route_layer(from_fn(one_way));
     Router::new().route("/.well-known/ssf-configuration/{*path}", get(discover)).merge(under_a_token)
-}
-
-/// A request whose sender is known.
-pub(super) struct Asked {
-    pub tenant: TenantId,
-    pub access: Access,
-    pub doors: Doors,
-}
-
-impl Api {
-    /// Who asks: before anything else is looked at.
-    pub(super) async fn asked(
-        &self,
-        tenant: &str,
-        headers: &HeaderMap,
-        needed: Scope,
-    ) -> Result<Asked, Problem> {
-        let tenant = public_tenant(tenant)?;
-        let access = self.access(&tenant, headers, needed).await?;
-        let doors = Doors::new(&self.ssf.public_url, &tenant);
-        Ok(Asked { tenant, access, doors })
-    }
-
-    /// The body of a request: a JSON object, whatever its type is called as long as that is nothing else (AMB-38).
-    pub(super) async fn members(&self, request: Request) -> Result<Map<String, Value>, Problem> {
-        let (parts, body) = request.into_parts();
-        let is_json = |value: &HeaderValue| {
-            let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/json")
-        };
-        if parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| !is_json(value)) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be application/json",
-            ));
-        }
-        let body = unread::read(body, self.sizes.admin, self.sizes.timeout).await?;
-        match exact::object(&body) {
-            Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
-            Err(error) => Err(Problem::bad_request(error.to_string())),
-        }
-    }
-
-    /// A stream of who asks; a sign of life of its receiver. A relay is no SSF stream.
-    pub(super) fn stream(&self, asked: &Asked, stream_id: &str) -> Result<(StreamNo, Arc<Stream>), Problem> {
-        let view = self.views.of(&asked.tenant).ok_or_else(Problem::not_found)?;
-        let found = view.stream_of(&asked.access.client.id, stream_id).filter(|(_, stream)| !stream.relay);
-        let (no, stream) = found.ok_or_else(Problem::not_found)?;
-        self.ssf.activity.touch(&asked.tenant, *no, self.clock.boot_ms());
-        Ok((*no, stream.clone()))
-    }
-}
-
-impl Asked {
-    /// By whom, as it stands in the journal.
-    pub fn by(&self) -> String {
-        format!("client:{}", self.access.client.id)
-    }
-}
-
-/// A parameter of the query.
-pub(super) fn parameter(uri: &Uri, name: &str) -> Option<String> {
-    let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 /// An answer that nobody keeps (SSF-TX-READ-07).

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Api;
+use super::asked::Asked;
 use super::problem::Problem;
-use super::ssf::{Asked, answer};
+use super::ssf::answer;
 use crate::hub::command::{StreamAct, StreamChange};
 use crate::set::sub_id::SubId;
 use crate::stream::receiver::Scope;
@@ -51,8 +52,7 @@ pub async fn remove(
 }
 
 async fn subject(api: &Api, tenant: &str, request: Request, add: bool) -> Result<(), Problem> {
-    let asked = api.asked(tenant, request.headers(), Scope::Manage).await?;
-    within_rate(api, &asked)?;
+    let asked = api.asked_often(tenant, request.headers(), Scope::Manage).await?;
     let members = api.members(request).await?;
     let stream_id = stream_id(&members)?;
     if !matches!(members.get("verified"), None | Some(Value::Null | Value::Bool(_))) {
@@ -70,15 +70,6 @@ async fn subject(api: &Api, tenant: &str, request: Request, add: bool) -> Result
     let by = asked.by();
     api.hub.stream(&asked.tenant, StreamAct { stream_id, by, what }).await?;
     Ok(())
-}
-
-/// Management calls come no faster than everything else of a client.
-fn within_rate(api: &Api, asked: &Asked) -> Result<(), Problem> {
-    let client = &asked.access.client;
-    let who = (asked.tenant.clone(), client.id.clone());
-    api.rate.take(&who, client.authority.rate_per_s, api.clock.boot_ms()).map_err(|too| {
-        Problem::later(StatusCode::TOO_MANY_REQUESTS, "too many requests", too.retry_after_s())
-    })
 }
 
 /// A subject identifier, without members that its format does not describe (AMB-21).

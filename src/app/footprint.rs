@@ -3,27 +3,16 @@
 //! Every row names the key or constant that bounds it. Computed from the configuration and from the sizes of the hub's
 //! own types; for the objects that the file names, and `default`. What the admin API makes comes on top.
 
-use std::mem::size_of;
-
 use serde_json::{Value, json};
 
-use crate::api::serve::CONNECTION_BUFFER_MAX;
-use crate::auth::rate::PRINCIPALS_MAX;
 use crate::config::Config;
-use crate::gate::cache::{Admitted, TokenDigest};
-use crate::gate::keys::KEYS_MAX;
 use crate::hub::footprint::{Per, kept};
-use crate::hub::mirror;
-use crate::hub::object::ObjectKind;
-use crate::hub::spine::STAGED_MAX;
-use crate::jose::remote::BODY_BYTES_MAX;
+use crate::hub::object::{Object, ObjectKind};
 use crate::operations;
-use crate::revocation::key::KeyHash;
-use crate::tenant::TenantId;
-use crate::transmitter::post::ANSWER_MAX;
+use crate::stream::Method;
 
-/// A compact SET is its payload in base64url, and more.
-const COMPACT: (usize, usize) = (4, 3);
+mod memory;
+
 /// A row on disk beside a row in memory: no half-empty nodes, but sled keeps what was written before for a while.
 const MIRROR_FACTOR: u128 = 2;
 /// About how many bytes signed heads have beside those of each tenant.
@@ -48,16 +37,29 @@ struct Counts {
     upstreams: usize,
     issuers: usize,
     streams: usize,
+    /// Of these, those that relay originals, and those that are polled.
+    relays: usize,
+    polled: usize,
+    /// Clients and authorization servers with keys of their own.
+    keyed: usize,
 }
 
 impl Counts {
     fn of(config: &Config) -> Self {
-        let count = |kind| config.objects().iter().filter(|o| o.object.kind() == kind).count();
+        let is = |what: &dyn Fn(&Object) -> bool| config.objects().iter().filter(|o| what(&o.object)).count();
+        let count = |kind| is(&|object| object.kind() == kind);
         Self {
             tenants: 1 + count(ObjectKind::Tenant),
             upstreams: count(ObjectKind::Upstream),
             issuers: count(ObjectKind::TokenIssuer),
             streams: count(ObjectKind::Stream),
+            relays: is(&|object| matches!(object, Object::Stream(stream) if stream.relay)),
+            polled: is(&|object| matches!(object, Object::Stream(stream) if stream.method == Method::Poll)),
+            keyed: is(&|object| match object {
+                Object::Client(client) => client.receiver.as_ref().is_some_and(|r| r.jwks.is_some()),
+                Object::AuthorizationServer(server) => server.jwks.is_some(),
+                _ => false,
+            }),
         }
     }
 
@@ -76,8 +78,7 @@ pub fn worst_case(config: &Config) -> Value {
     let counts = Counts::of(config);
     let state = state(config, &counts);
     let held: u128 = state.iter().map(|row| row.bytes).sum();
-    let memory: Vec<Row> =
-        state.into_iter().chain(doors(config, &counts)).chain(caches(config, &counts)).collect();
+    let memory: Vec<Row> = state.into_iter().chain(memory::rows(config, &counts)).collect();
     let disk = disk(config, &counts, held);
     json!({
         "counted": {
@@ -91,94 +92,8 @@ pub fn worst_case(config: &Config) -> Value {
 
 fn state(config: &Config, counts: &Counts) -> Vec<Row> {
     let all = kept(config.limits.set_bytes).into_iter();
-    all.map(|k| row(k.what, k.limit, &[k.rows, k.bytes, counts.per(k.per)])).collect()
-}
-
-fn doors(config: &Config, counts: &Counts) -> Vec<Row> {
-    let (limits, outbox) = (&config.limits, &config.outbox);
-    let bodies = [limits.set_bytes, limits.facts_bytes, limits.poll_bytes, limits.admin_bytes];
-    let body = bodies.into_iter().max().unwrap_or(0);
-    let compact = limits.set_bytes * COMPACT.0 / COMPACT.1;
-    vec![
-        row(
-            "connections' buffers",
-            "2 × limits.connections_max",
-            &[2, limits.connections_max, CONNECTION_BUFFER_MAX],
-        ),
-        row(
-            "bodies being read",
-            "2 × limits.connections_max × limits.{set,facts,poll,admin}_bytes",
-            &[2, limits.connections_max, body],
-        ),
-        row(
-            "answers to polls",
-            "limits.connections_max × limits.poll_batch_bytes",
-            &[limits.connections_max, limits.poll_batch_bytes],
-        ),
-        row(
-            "requests waiting for the journal",
-            "limits.in_flight_max × limits.set_bytes",
-            &[limits.in_flight_max, 2 * body.max(limits.set_bytes)],
-        ),
-        row("the batch being written", "hub/spine.rs STAGED_MAX", &[2, STAGED_MAX]),
-        row(
-            "pushes under way",
-            "outbox.in_flight_per_stream × limits.set_bytes",
-            &[counts.streams, outbox.in_flight_per_stream, compact + ANSWER_MAX],
-        ),
-    ]
-}
-
-fn caches(config: &Config, counts: &Counts) -> Vec<Row> {
-    let compact = config.limits.set_bytes * COMPACT.0 / COMPACT.1;
-    let admitted = 2 * (size_of::<TokenDigest>() + size_of::<usize>()) + size_of::<Admitted>();
-    let mut rows = vec![
-        row(
-            "tokens that were checked",
-            "gate.cached_tokens",
-            &[config.gate.cached_tokens, admitted + KEYS_MAX * size_of::<KeyHash>()],
-        ),
-        row(
-            "signed SETs",
-            "outbox.signed_cache_max × limits.set_bytes",
-            &[config.outbox.signed_cache_max, compact + size_of::<crate::transmitter::signed::Key>()],
-        ),
-        // As text and as keys, of an upstream and of a token issuer each.
-        row(
-            "key sets of issuers",
-            "jose/remote.rs BODY_BYTES_MAX",
-            &[2, counts.upstreams + counts.issuers, BODY_BYTES_MAX],
-        ),
-        row(
-            "rates of clients and upstreams",
-            "auth/rate.rs PRINCIPALS_MAX",
-            &[2, PRINCIPALS_MAX, 2 * size_of::<((TenantId, String), i64)>() + 2 * 64],
-        ),
-        row("rows waiting for the mirror", "hub/mirror.rs ROWS_MAX", &[mirror::ROWS_MAX, mirror::ROW_BYTES]),
-    ];
-    if config.kafka.is_on() {
-        rows.extend(kafka(compact));
-    }
-    rows
-}
-
-#[cfg(feature = "kafka")]
-fn kafka(compact: usize) -> Vec<Row> {
-    use crate::kafka::producer::WINDOW;
-    use crate::transmitter::followed::{FOLLOWED_MAX, Followed};
-    vec![
-        row("messages under way to Kafka", "kafka/producer.rs WINDOW", &[WINDOW, compact]),
-        row(
-            "records followed for Kafka",
-            "transmitter/followed.rs FOLLOWED_MAX",
-            &[2, FOLLOWED_MAX, size_of::<Followed>()],
-        ),
-    ]
-}
-
-#[cfg(not(feature = "kafka"))]
-fn kafka(_: usize) -> Vec<Row> {
-    vec![]
+    let kept = all.map(|k| row(k.what, k.limit, &[k.rows, k.bytes, counts.per(k.per)]));
+    kept.chain(memory::originals(config, counts)).collect()
 }
 
 fn disk(config: &Config, counts: &Counts, state: u128) -> Vec<Row> {
@@ -240,7 +155,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hub.toml");
         std::fs::write(&path, text).unwrap();
-        worst_case(&Config::load(Some(&path), std::iter::empty()).unwrap())
+        let environment = [("B".into(), "bearer-0123456789abcdef".into())];
+        worst_case(
+            &Config::load(Some(&path), environment.into_iter()).unwrap_or_else(|e| panic!("{text}: {e}")),
+        )
     }
 
     fn bytes(table: &Value, what: &str) -> u64 {
@@ -250,12 +168,25 @@ mod tests {
         found[0]["bytes"].as_u64().unwrap()
     }
 
+    const RELAY: &str = "[[client]]\nid = 'c'\nbearer_env = 'B'\n[[stream]]\nstream_id = 's'\nclient = 'c'\nmethod = 'push'\n\
+                         endpoint_url = 'https://r.example/'\naud = ['r']\nevents_requested = ['*']\nrelay = true";
+    const POLLED: &str = "[[client]]\nid = 'c'\nbearer_env = 'B'\n[[stream]]\nstream_id = 's'\nclient = 'c'\nmethod = 'poll'\n\
+                          aud = ['r']\nevents_requested = ['*']";
+    const KEYED: &str = "[[client]]\nid = 'c'\nreceiver = { jwks = { url = 'https://r.example/jwks' } }";
+
     #[test]
     fn every_limit_moves_its_row() {
         let before = of("");
         for (text, what) in [
             ("[limits]\nconnections_max = 8192", "connections' buffers"),
             ("[limits]\nin_flight_max = 8192", "requests waiting"),
+            ("[egress]\nconnections_max = 2048", "outbound exchanges"),
+            ("[authorization]\nintrospection_cache_max = 20000", "introspection answers"),
+            ("[authorization]\nassertions_max = 200000", "assertions remembered"),
+            (RELAY, "originals of relays, owed"),
+            (RELAY, "originals of relays, dead letters"),
+            (POLLED, "names offered by poll"),
+            (KEYED, "key sets of clients and authorization servers"),
             ("[limits]\nset_bytes = 131072", "dead letters"),
             ("[limits]\npoll_batch_bytes = 2097152", "answers to polls"),
             ("[gate]\ncached_tokens = 200000", "tokens that were checked"),

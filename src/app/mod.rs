@@ -15,7 +15,7 @@
 //! - [`backup`], [`restore`] (with [`manifest`]): a whole copy, and back under a new journal id; [`origins`]: the
 //!   journals before
 //! - [`keeping`]: silent receivers' streams stop, others are kept alive
-//! - [`serve`], [`running`]: start; run and stop
+//! - [`serve`] (with `listeners`), [`running`]: start; run and stop
 
 pub mod authorization;
 pub mod backup;
@@ -26,6 +26,7 @@ pub mod footprint;
 #[cfg(feature = "kafka")]
 pub mod health;
 pub mod keeping;
+mod listeners;
 pub mod manifest;
 pub mod notes;
 pub mod offline;

@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::backup::Backups;
@@ -20,7 +19,7 @@ use super::seal::AuditSeal;
 use super::store::{Opened, Places, open_store};
 use super::tasks::Tasks;
 use super::wiring::Wiring;
-use super::{authorization, notes, projections, reconcile, schedule, trust};
+use super::{authorization, listeners, notes, projections, reconcile, schedule, trust};
 use crate::api::{self, Api};
 use crate::auth;
 use crate::auth::rate::{PRINCIPALS_MAX, Rate};
@@ -296,6 +295,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         kafka: kafka_told,
         ssf: api::ssf::Ssf {
             public_url: config.public_url.clone(),
+            calls: Rate::new(PRINCIPALS_MAX),
+            calls_per_s: config.ssf.calls_per_s,
             intervals: Default::default(),
             activity: keeper.activity.clone(),
             announce_ms: config.ssf.announce_ms,
@@ -322,30 +323,10 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         wake,
         ring,
     )?;
-    let bind = |name: &'static str, at| async move {
-        TcpListener::bind(at).await.with_context(|| format!("the {name} listener cannot bind {at}"))
-    };
-    let public = bind("public", config.public.listen).await?;
-    let admin = bind("admin", config.admin.listen).await?;
-    let (public_at, admin_at) = (public.local_addr()?, admin.local_addr()?);
-    let limits = api::serve::Limits {
-        connections_max: config.limits.connections_max,
-        header_read_timeout_ms: config.limits.header_read_timeout_ms,
-        write_timeout_ms: config.limits.write_timeout_ms,
-    };
     let operations = api.operations.clone();
-    let tls = super::certificates::load(&config, &clock, &operations, &page)?;
-    let unread = page.counter("connections_unread", "Connections cut because the client did not read");
-    for (name, listener, router, tls) in [
-        ("public listener", public, api::public::routes(api.clone()), tls.public.clone()),
-        ("admin listener", admin, api::admin::routes(api), tls.admin.clone()),
-    ] {
-        let served = api::serve::Served { router, limits, tls, unread: unread.clone() };
-        tasks.spawn(name, api::serve::serve(listener, served, spawn.clone(), stopping.clone()));
-    }
-    for tls in [tls.public, tls.admin].into_iter().flatten() {
-        tasks.spawn("certificates", super::certificates::watch(tls, stopping.clone()));
-    }
+    let routes = [api::public::routes(api.clone()), api::admin::routes(api)];
+    let parts = listeners::Parts { config: &config, page: &page, clock: &clock, operations: &operations };
+    let [public_at, admin_at] = listeners::open(parts, routes, (&tasks, &stopping)).await?;
     let rotating = super::rotation::Parts { keys, operations, hub: hub.clone(), clock: clock.clone() };
     tasks.spawn("signing keys", super::rotation::run(rotating, config.keys.rotate.clone(), stopping.clone()));
     tasks.spawn(

@@ -1,7 +1,8 @@
 //! A client's assertion: who it is, signed with its own key (`private_key_jwt`; RFC 7523, 3; OpenID Connect Core, 9).
 //!
 //! In the flow: [`super::server`] hands in the payload behind the signature. Each `jti` is taken once while the assertion
-//! could be taken at all; what was taken is forgotten with the process, so one from before the start is refused.
+//! could be taken at all. What was taken is forgotten with the process: so one from before the start is refused, and one
+//! that does not say when it was made (`iat`) is not taken until all from before the start are over.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -31,9 +32,31 @@ pub struct Expected<'a> {
     pub since_s: i64,
 }
 
-/// The name and the end of an assertion that holds; `None`: it does not.
-pub fn check(payload: &[u8], expected: &Expected<'_>) -> Option<(String, i64)> {
-    let claims = Claims::read(payload)?;
+impl Expected<'_> {
+    /// When all is over that could have been taken before this process began (s since 1970).
+    fn over_s(&self) -> i64 {
+        self.since_s + i64::from(self.lifetime_s) + 2 * i64::from(TOLERANCE_S)
+    }
+}
+
+/// The name and the end of an assertion that holds.
+///
+/// # Errors
+/// `InvalidClient`: it does not hold. `Unavailable`: it may have been taken before this process began.
+pub fn check(payload: &[u8], expected: &Expected<'_>) -> Result<(String, i64), Error> {
+    let (claims, name, exp_s) = holds(payload, expected).ok_or(Error::InvalidClient)?;
+    match claims.iat_s {
+        Some(iat) if iat < expected.since_s => Err(Error::InvalidClient),
+        Some(_) => Ok((name, exp_s)),
+        None => match u64::try_from(expected.over_s() - expected.now_ms.div_euclid(1000)) {
+            Ok(left) if left > 0 => Err(Error::Unavailable { retry_after_s: left }),
+            _ => Ok((name, exp_s)),
+        },
+    }
+}
+
+fn holds(payload: &[u8], expected: &Expected<'_>) -> Option<(Claims, String, i64)> {
+    let mut claims = Claims::read(payload)?;
     let is_its = |name: &Option<String>| name.as_deref() == Some(expected.client_id);
     let exp_s = claims.exp_s?;
     let last_s = expected.now_ms / 1000 + i64::from(expected.lifetime_s) + i64::from(TOLERANCE_S);
@@ -41,9 +64,9 @@ pub fn check(payload: &[u8], expected: &Expected<'_>) -> Option<(String, i64)> {
         && is_its(&claims.sub)
         && claims.is_for(expected.audiences)
         && claims.is_in_time(expected.now_ms, TOLERANCE_S)
-        && exp_s <= last_s
-        && claims.iat_s.is_none_or(|iat| iat >= expected.since_s);
-    Some((claims.jti?, exp_s)).filter(|_| good)
+        && exp_s <= last_s;
+    let name = claims.jti.take()?;
+    Some((claims, name, exp_s)).filter(|_| good)
 }
 
 /// A client's assertion: tenant, hash of the client and its `jti`.
@@ -106,14 +129,15 @@ mod tests {
         let good =
             json!({ "iss": "c", "sub": "c", "aud": audiences[0], "exp": 1100, "jti": "1", "iat": 999 });
         let told = |value: &serde_json::Value| check(value.to_string().as_bytes(), &expected);
-        assert_eq!(told(&good), Some(("1".into(), 1100)));
+        assert_eq!(told(&good), Ok(("1".into(), 1100)));
         let with = |name: &str, value: serde_json::Value| {
             let mut changed = good.clone();
             changed[name] = value;
-            told(&changed).is_some()
+            told(&changed)
         };
-        assert!(with("aud", json!(audiences[1])) && with("aud", json!(["x", audiences[0]])));
-        assert!(with("iat", json!(null)) && with("exp", json!(1305)) && with("iat", json!(900)));
+        let fits = |name, value| with(name, value).is_ok();
+        assert!(fits("aud", json!(audiences[1])) && fits("aud", json!(["x", audiences[0]])));
+        assert!(fits("exp", json!(1305)) && fits("iat", json!(900)));
         for (name, value) in [
             ("iss", json!("d")),
             ("sub", json!("d")),
@@ -130,7 +154,25 @@ mod tests {
             ("jti", json!(7)),
             ("events", json!({})),
         ] {
-            assert!(!with(name, value.clone()), "{name}: {value}");
+            assert_eq!(with(name, value.clone()), Err(Error::InvalidClient), "{name}: {value}");
+        }
+        assert_eq!(with("iat", json!(null)), Err(Error::Unavailable { retry_after_s: 210 }));
+    }
+
+    #[test]
+    fn one_that_does_not_say_when_it_was_made_waits_until_none_can_be_from_before_the_start() {
+        let audiences = ["i".to_string()];
+        let assertion = |exp: i64| json!({ "iss": "c", "sub": "c", "aud": "i", "jti": "1", "exp": exp });
+        for (now_ms, exp, want) in [
+            (1_000_000, 1_305, Err(Error::Unavailable { retry_after_s: 310 })),
+            (1_309_999, 1_400, Err(Error::Unavailable { retry_after_s: 1 })),
+            // The last that could be taken in the second of the start, 1305 and the tolerance, is over by now.
+            (1_310_000, 1_400, Ok(("1".into(), 1_400))),
+            (1_310_000, 1_305, Err(Error::InvalidClient)),
+        ] {
+            let expected =
+                Expected { client_id: "c", audiences: &audiences, now_ms, lifetime_s: 300, since_s: 1_000 };
+            assert_eq!(check(assertion(exp).to_string().as_bytes(), &expected), want, "{now_ms} {exp}");
         }
     }
 

@@ -24,7 +24,7 @@ use crate::keys::Keys;
 use crate::tenant::TenantId;
 
 /// Longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How long a failure counts (ms): an endpoint that is down is not asked by every request.
 const FAILED_MS: i64 = 2_000;
 

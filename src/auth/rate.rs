@@ -53,15 +53,6 @@ impl<K> Rate<K> {
 }
 
 impl<K: Hash + Eq + Clone> Rate<K> {
-    /// Whether `principal` could take one request; takes none.
-    pub fn could_take(&self, principal: &K, rate_per_s: u32, boot_ms: i64) -> Result<(), TooMany> {
-        let now = boot_ms.saturating_mul(NS_PER_MS);
-        let full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = full_at.get(principal).copied().unwrap_or(now).max(now);
-        let wait = full.saturating_sub(now).saturating_sub(ahead_ns(rate_per_s));
-        if wait > 0 { Err(too_many(wait)) } else { Ok(()) }
-    }
-
     /// Takes one request of `principal`, who may ask `rate_per_s` (at least 1), at `boot_ms`.
     pub fn take(&self, principal: &K, rate_per_s: u32, boot_ms: i64) -> Result<(), TooMany> {
         let now = boot_ms.saturating_mul(NS_PER_MS);
@@ -131,17 +122,6 @@ mod tests {
         assert!(rate.take(&"a", 2, 500).is_err());
         // A slower clock than before (none is expected) never opens the gate.
         assert!(rate.take(&"a", 2, 400).is_err());
-    }
-
-    #[test]
-    fn asking_takes_nothing() {
-        let rate = Rate::new(1);
-        assert_eq!(rate.could_take(&"a", 1, 0), Ok(()));
-        assert_eq!(taken(&rate, "a", 1, 0, 9), 2);
-        assert_eq!(rate.could_take(&"a", 1, 0), Err(TooMany { retry_after_ms: 1000 }));
-        assert_eq!(rate.could_take(&"a", 1, 1000), Ok(()));
-        assert_eq!(rate.could_take(&"b", 1, 0), Ok(()), "somebody who is not followed");
-        assert_eq!(taken(&rate, "a", 1, 1000, 9), 1);
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Server {
         }
     }
 
-    /// The client that authenticated. Failures of one client are counted, and too many are not looked at any more.
+    /// The client that authenticated. Failures under one name are counted, and too many are told so; but what is right is
+    /// let in, however many others tried before: what is kept of it cannot be guessed, and a name is known to many.
     async fn authenticate(
         &self,
         tenant: &TenantId,
@@ -152,8 +153,6 @@ impl Server {
         // What no client can be called is nobody's failure.
         let client_id = client_id.filter(|id| is_id(id)).ok_or(Error::InvalidClient)?;
         let (who, rate) = ((tenant.clone(), client_id), self.parts.config.failures_per_s);
-        let too_many = |too: super::rate::TooMany| Error::TooMany { retry_after_s: too.retry_after_s() };
-        self.failed.could_take(&who, rate, self.parts.clock.boot_ms()).map_err(too_many)?;
         let known = self.parts.views.of(tenant).and_then(|view| view.receivers.of_id(&who.1).cloned());
         let checked = match &presented {
             Presented::Secret { secret, .. } => {
@@ -166,11 +165,12 @@ impl Server {
             Presented::Assertion { jwt, .. } => self.assertion(tenant, known.as_deref(), jwt, endpoint).await,
         };
         if checked == Err(Error::InvalidClient) {
+            let taken = self.failed.take(&who, rate, self.parts.clock.boot_ms());
+            taken.map_err(|too| Error::TooMany { retry_after_s: too.retry_after_s() })?;
             if known.is_some() {
-                // No row for names that anybody could make up.
+                // No row for names that anybody could make up, nor for more than so many failures.
                 self.parts.operations.note(tenant.as_str(), "client_refused", &who.1, "invalid_client", 0);
             }
-            self.failed.take(&who, rate, self.parts.clock.boot_ms()).map_err(too_many)?;
         }
         checked?;
         known.ok_or(Error::InvalidClient)
@@ -217,7 +217,7 @@ impl Server {
         let lifetime_s = self.parts.config.assertion_lifetime_s;
         let expected =
             Expected { client_id: id, audiences: &audiences, now_ms, lifetime_s, since_s: self.since_s };
-        let (jti, exp_s) = assertion::check(&payload, &expected).ok_or(Error::InvalidClient)?;
+        let (jti, exp_s) = assertion::check(&payload, &expected)?;
         self.taken.take(tenant, id, &jti, exp_s, now_ms)
     }
 }

@@ -92,6 +92,8 @@ pub struct Ssf {
     pub keep_alive_cron: String,
     /// How long a receiver has to hear that the hub stops its stream (ms).
     pub announce_ms: i64,
+    /// Management calls of one client, but for those about subjects, per second.
+    pub calls_per_s: u32,
 }
 
 /// The wall clock.
@@ -258,6 +260,7 @@ mod tests {
         assert_eq!(of("limits"), keys(&config.limits));
         assert_eq!(of("journal"), keys(&config.journal));
         assert_eq!(of("clock"), keys(&config.clock));
+        assert_eq!(of("ssf"), keys(&config.ssf));
         assert_eq!(of("outbox"), keys(&config.outbox));
         assert_eq!(of("gate"), keys(&config.gate));
         assert_eq!(of("egress"), keys(&config.egress));

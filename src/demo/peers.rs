@@ -80,7 +80,7 @@ impl Peers {
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = bound.with_context(|| format!("{name} cannot bind a port of loopback"))?;
         let at = listener.local_addr()?;
-        let served = Served { router, limits: LIMITS, tls: None, unread: Default::default() };
+        let served = Served { name, router, limits: LIMITS, tls: None, metrics: Default::default() };
         let serving = serve::serve(listener, served, self.tasks.spawner(), self.stop.subscribe());
         self.tasks.spawn(name, serving);
         Ok(at)

@@ -13,7 +13,7 @@ use reqwest::{Client, ClientBuilder};
 use url::Url;
 
 use super::config::Config;
-use super::guard::{Guard, Refused};
+use super::guard::Refused;
 use super::proxy::Proxy;
 use super::resolve::{Guarded, Resolver};
 use super::trust::Trust;
@@ -35,8 +35,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Builds them.
-    pub(super) fn new(config: &Config, guard: &Guard, trust: &Trust) -> Result<Self, ConfigError> {
-        let resolver = Resolver::new(guard.clone());
+    pub(super) fn new(config: &Config, resolver: &Resolver, trust: &Trust) -> Result<Self, ConfigError> {
         let guarded = |plain| Guarded { resolver: resolver.clone(), plain };
         let mut tls = base(config).https_only(true).dns_resolver(guarded(false));
         for (file, pem) in trust.pems() {

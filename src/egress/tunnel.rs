@@ -94,11 +94,7 @@ impl Tunnels {
         }
         let by_name = self.proxy.by_name;
         // By name the proxy resolves again, and nobody holds it to what was judged: then one bad address is enough.
-        let good = self.resolver.resolve(host.into(), plain, by_name).await;
-        let good = good.map_err(|e| match e.downcast_ref::<Refused>() {
-            Some(refused) => Error::Refused(*refused),
-            None => Error::Connect,
-        })?;
+        let good = self.resolver.resolve(host, plain, by_name).await?;
         if by_name {
             return Ok(vec![format!("{host}:{port}")]);
         }

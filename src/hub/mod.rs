@@ -12,7 +12,8 @@
 //! - [`sequencer`], [`spine`]: one thread, one batch, one flush
 //! - [`decide`]: from an input to a decision, outside the fold; `late`: facts that come after the signal; `spans`: how
 //!   long what must be caught can turn up
-//! - [`apply`], [`state`]: the fold and what it adds up to; `owing`: what streams are owed, as bits
+//! - [`apply`], [`state`]: the fold and what it adds up to; `owing`, `dead`: what streams are
+//!   owed, as bits, and what they do not get
 //! - [`effect`]: what follows outside
 //! - [`apply`], [`state`]: the fold and what it adds up to
 //! - [`effect`]: what follows outside; [`footprint`]: how much the state may come to
@@ -25,6 +26,7 @@ pub mod authorization_server;
 pub mod base;
 mod canonical;
 pub mod command;
+mod dead;
 pub mod decide;
 pub mod effect;
 pub mod emit;

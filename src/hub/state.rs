@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::accounts::Accounts;
 use super::apply::flow::Life;
 use super::base::Folded;
+use super::dead::Dead;
 use super::effect::{Claims, Item, Original};
 use super::object::{Object, ObjectKind, Strength};
 use super::owing::Owing;
@@ -37,7 +38,7 @@ pub const SEEN_MAX: usize = 1_000_000;
 pub const ECHOES_MAX: usize = 1_000_000;
 /// How many idempotency keys are remembered for the tenant.
 pub const IDEMPOTENCY_MAX: usize = 100_000;
-/// How many dead letters are kept for the tenant.
+/// How many dead letters are kept for the tenant; its streams share them (see `dead`).
 pub const DEAD_LETTERS_MAX: usize = 100_000;
 
 /// How many SETs may be owed to one stream.
@@ -166,7 +167,7 @@ pub struct State {
     /// Claims that are still owed to somebody.
     pub(super) claims: Table<Item, Arc<Claims>>,
     pub(super) owing: Owing,
-    pub(super) dead: Table<(StreamNo, Item), DeadLetter>,
+    pub(super) dead: Dead,
     pub(super) evidence: Table<String, KeyHash>,
     pub(super) originals: Table<Item, HeldOriginal>,
     pub(super) graph: Graph,
@@ -199,7 +200,7 @@ impl State {
             timers: Table::new(7),
             claims: Table::new(8),
             owing: Owing::new(12),
-            dead: Table::new(10),
+            dead: Dead::new(10),
             evidence: Table::new(11),
             originals: Table::new(29),
             graph: Graph::new(Limits::default()),
@@ -321,12 +322,12 @@ impl State {
 
     /// Dead letters by stream, in order.
     pub fn dead_letters(&self) -> impl Iterator<Item = (StreamNo, Item, &DeadLetter)> {
-        self.dead.iter().map(|((no, item), letter)| (*no, *item, letter))
+        self.dead.rows.iter().map(|((no, item), letter)| (*no, *item, letter))
     }
 
     /// Number of dead letters.
     pub fn dead_letters_len(&self) -> usize {
-        self.dead.len()
+        self.dead.rows.len()
     }
 
     /// Dead letters between two places, in order.
@@ -334,7 +335,7 @@ impl State {
         &self,
         range: impl std::ops::RangeBounds<(StreamNo, Item)>,
     ) -> impl DoubleEndedIterator<Item = (StreamNo, Item, &DeadLetter)> {
-        self.dead.range(range).map(|((no, item), letter)| (*no, *item, letter))
+        self.dead.rows.range(range).map(|((no, item), letter)| (*no, *item, letter))
     }
 
     /// The original of an item, while a relay stream holds it.
@@ -407,6 +408,7 @@ impl State {
         self.count_special();
         self.subjects.reindex(&self.streams);
         self.owing.reindex();
+        self.dead.reindex();
         let standing = self.standing.iter().flat_map(|(key, (_, list))| expiries_of(*key, list));
         self.expiries = standing.collect();
         let mut seen: Vec<_> = self.seen.iter().map(|(k, s)| (s.seq, s.at_ms, *k, s.upstream)).collect();
@@ -436,7 +438,7 @@ impl Tables for State {
         visit(&self.timers);
         visit(&self.claims);
         visit(&self.owing.rows);
-        visit(&self.dead);
+        visit(&self.dead.rows);
         visit(&self.evidence);
         visit(&self.originals);
         self.graph.each(visit);
@@ -455,7 +457,7 @@ impl Tables for State {
         visit(&mut self.timers);
         visit(&mut self.claims);
         visit(&mut self.owing.rows);
-        visit(&mut self.dead);
+        visit(&mut self.dead.rows);
         visit(&mut self.evidence);
         visit(&mut self.originals);
         self.graph.each_mut(visit);

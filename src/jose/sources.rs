@@ -13,7 +13,7 @@ use crate::tenant::TenantId;
 
 /// How many sources are kept. Beyond it all are forgotten and fetched again as they are needed: so many are there only
 /// where most of their owners are gone.
-const SOURCES_MAX: usize = 20_000;
+pub const SOURCES_MAX: usize = 20_000;
 
 type Kept = HashMap<(TenantId, String), (JwksSource, Arc<RemoteKeys>)>;
 

@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How long lines gather.
 const GATHER: Duration = Duration::from_millis(200);
 /// So many bytes may wait.
-const WAITING_MAX: usize = 1 << 20;
+pub const WAITING_MAX: usize = 1 << 20;
 /// How long a flush waits for a writer that is blocked: whoever reads the lines may be gone.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
 

@@ -8,6 +8,7 @@ mod authorization;
 mod backup;
 mod bad_input;
 mod conformance;
+mod crowd;
 mod delivery;
 mod demo;
 mod egress;

@@ -343,6 +343,24 @@ async fn slow_and_half_open_clients_hold_nobody_up_and_are_cut() {
 }
 
 #[tokio::test]
+async fn whoever_stalls_behind_the_handshake_keeps_nobody_out_either() {
+    let limits =
+        "[limits]\nconnections_max = 8\nhandshake_timeout_ms = 60000\nheader_read_timeout_ms = 60000\n";
+    let secure = secure(|ca| ca.leaf(NAME, ec_key(), 20), limits).await;
+    let mut held = vec![];
+    for n in 0..20 {
+        let mut stream = secure.connect(secure.connector()).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"GET / HTTP/1.1\r\nx-a: b\r\n").await.unwrap();
+        }
+        held.push(stream);
+    }
+    assert_eq!(secure.client().get(secure.url(JWKS)).send().await.unwrap().status(), 200);
+    assert!(is_cut(held[0].get_mut()).await, "the oldest");
+    secure.hub.stop().await;
+}
+
+#[tokio::test]
 async fn who_does_not_read_his_answers_is_cut() {
     let hub = Hub::start_as(Setup::with("[limits]\nwrite_timeout_ms = 300\n")).await;
     let socket = TcpSocket::new_v4().unwrap();

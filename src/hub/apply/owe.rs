@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hub::dead::Kept;
 use crate::hub::effect::{Claims, Effect, Item};
 use crate::hub::entry::{Fate, Outcome, SetInput};
 use crate::hub::state::{DEAD_LETTERS_MAX, DeadLetter, OWED_MAX, State};
@@ -141,14 +142,9 @@ impl State {
         if *fate == Fate::GaveUp
             && let Some(claims) = self.claims.get(&item)
         {
-            kept = self.dead.len() < DEAD_LETTERS_MAX;
-            if kept {
-                let why = why.as_deref().unwrap_or("").to_string();
-                let letter = DeadLetter { why, at_ms: now_ms, claims: (**claims).clone() };
-                self.dead.insert((*stream, item), letter);
-            } else {
-                fx.push(Effect::Unkept { stream: *stream });
-            }
+            let why = why.as_deref().unwrap_or("").to_string();
+            let letter = DeadLetter { why, at_ms: now_ms, claims: (**claims).clone() };
+            kept = self.keep_dead(*stream, item, letter, fx);
         }
         self.release(item);
         fx.push(Effect::Settled { stream: *stream, item, fate: *fate });
@@ -156,6 +152,22 @@ impl State {
             self.let_original_go(*stream, item, fx);
         }
         self.stop_if_told(*stream, item, fx);
+    }
+
+    /// Keeps a dead letter, if there is room for it or its stream has a share left. What is not kept is told.
+    fn keep_dead(&mut self, no: StreamNo, item: Item, letter: DeadLetter, fx: &mut Vec<Effect>) -> bool {
+        match self.dead.insert(no, item, letter, DEAD_LETTERS_MAX) {
+            Kept::Yes => true,
+            Kept::Instead(other, gone) => {
+                fx.push(Effect::Unkept { stream: other });
+                self.let_original_go(other, gone, fx);
+                true
+            }
+            Kept::No => {
+                fx.push(Effect::Unkept { stream: no });
+                false
+            }
+        }
     }
 
     /// What a stream is owed is dropped: it is disabled (SSF 1.0, 8.1.2.1).
@@ -173,10 +185,8 @@ impl State {
             self.release(item);
             self.let_original_go(no, item, fx);
         }
-        let dead: Vec<_> = self.dead.range((no, Item::FIRST)..=(no, Item::LAST)).map(|(k, _)| *k).collect();
-        for key in dead {
-            self.dead.remove(&key);
-            self.let_original_go(no, key.1, fx);
+        for item in self.dead.clear(no) {
+            self.let_original_go(no, item, fx);
         }
         if let Some(stream) = self.streams.remove(&no) {
             self.topics.remove(no, &stream);

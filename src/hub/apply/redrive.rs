@@ -14,7 +14,7 @@ impl State {
     pub(super) fn redrive(&mut self, now_ms: i64, redrive: &Redrive, fx: &mut Vec<Effect>) {
         for (stream, seq, index) in &redrive.items {
             let (stream, item) = (*stream, Item { seq: *seq, index: *index });
-            let Some(letter) = self.dead.remove(&(stream, item)) else { continue };
+            let Some(letter) = self.dead.remove(stream, item) else { continue };
             if redrive.discard {
                 self.let_original_go(stream, item, fx);
                 continue;
@@ -95,7 +95,7 @@ mod tests {
 
         fn counts(&self) -> (usize, usize, usize, usize) {
             let s = &self.0;
-            (s.owing.len(), s.dead.len(), s.claims.len(), s.originals.len())
+            (s.owing.len(), s.dead.rows.len(), s.claims.len(), s.originals.len())
         }
     }
 
@@ -132,16 +132,27 @@ mod tests {
 
     #[test]
     fn at_the_bounds_what_is_not_kept_is_said() {
-        let (mut bench, item) = Bench::new();
-        let claims = (**bench.0.claims.get(&item).unwrap()).clone();
-        for n in 0..DEAD_LETTERS_MAX as u64 {
-            let letter = DeadLetter { why: String::new(), at_ms: 0, claims: claims.clone() };
-            bench.0.dead.insert((StreamNo(9), Item { seq: Seq(n), index: 0 }), letter);
-        }
-        let fx = bench.give_up(item);
+        let full_of = |no: StreamNo| {
+            let (mut bench, item) = Bench::new();
+            let claims = (**bench.0.claims.get(&item).unwrap()).clone();
+            for n in 0..DEAD_LETTERS_MAX as u64 {
+                let letter = DeadLetter { why: String::new(), at_ms: 0, claims: claims.clone() };
+                bench.0.dead.insert(no, Item { seq: Seq(1_000 + n), index: 0 }, letter, usize::MAX);
+            }
+            let fx = bench.give_up(item);
+            (bench, fx)
+        };
+        let (bench, fx) = full_of(NO);
         assert!(fx.iter().any(|e| matches!(e, Effect::Unkept { stream: NO })), "{fx:?}");
         assert!(fx.iter().any(|e| matches!(e, Effect::Original { original: None, .. })), "{fx:?}");
         assert_eq!(bench.counts(), (0, DEAD_LETTERS_MAX, 0, 0));
+        // All are another stream's: it has a share of the room all the same, and what was left out for it is said.
+        let (bench, fx) = full_of(StreamNo(9));
+        assert!(fx.iter().any(|e| matches!(e, Effect::Unkept { stream: StreamNo(9) })), "{fx:?}");
+        assert_eq!(bench.counts(), (0, DEAD_LETTERS_MAX, 0, 1));
+        let newest = Item { seq: Seq(999 + DEAD_LETTERS_MAX as u64), index: 0 };
+        assert!(bench.0.dead_letters().all(|(_, item, _)| item != newest));
+        assert_eq!(bench.0.dead_letters().filter(|(no, ..)| *no == NO).count(), 1);
 
         // A stream that is full gives its oldest away for what is sent again.
         let (mut bench, item) = Bench::new();
@@ -152,6 +163,6 @@ mod tests {
         assert_eq!(bench.0.room_of(NO), 0);
         let fx = bench.redrive(item, false);
         assert!(fx.iter().any(|e| matches!(e, Effect::Overfull { stream: NO })), "{fx:?}");
-        assert_eq!(bench.0.dead.iter().next().unwrap().1.why, "retention");
+        assert_eq!(bench.0.dead.rows.iter().next().unwrap().1.why, "retention");
     }
 }

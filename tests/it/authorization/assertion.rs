@@ -101,3 +101,32 @@ async fn a_clients_keys_come_from_its_url() {
     assert_eq!(status, 400, "{body}");
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_signs_wrong_locks_nobody_out_and_without_iat_the_start_is_waited_for() {
+    let hub =
+        Hub::start_as(Setup::with("[authorization]\nfailures_per_s = 1\nassertion_lifetime_s = 10")).await;
+    let (key, foreign) =
+        (SigningKey::generate(Alg::ES256).unwrap(), SigningKey::generate(Alg::ES256).unwrap());
+    receiver(&hub, "a", json!({ "jwks": { "inline": { "keys": [key.public_jwk()] } } })).await;
+    let claims = |jti: &str| {
+        let mut claims = claims(&hub, jti);
+        claims["exp"] = json!(now_s() + 10);
+        claims
+    };
+    let signed =
+        |key: &SigningKey, claims: &Value| sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap();
+    let mut last = 401;
+    for _ in 0..5 {
+        last = ask(&hub, &signed(&foreign, &claims("x")), &[]).await.status;
+    }
+    assert_eq!(last, 429);
+    assert_eq!(ask(&hub, &signed(&key, &claims("1")), &[]).await.status, 200);
+    // It could be from before the start, and taken then.
+    let mut silent = claims("2");
+    silent.as_object_mut().unwrap().remove("iat");
+    let got = ask(&hub, &signed(&key, &silent), &[]).await;
+    assert_eq!(got.error(), (503, "temporarily_unavailable"));
+    assert!((1..=20).contains(&got.header("retry-after").parse::<u64>().unwrap()));
+    hub.stop().await;
+}

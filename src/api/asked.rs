@@ -1,0 +1,112 @@
+//! A request of the SSF management API up to where its handler begins: whose it is, whether he asks too often, what it says.
+//!
+//! Handlers in [`super::ssf`] and `ssf_stream` call [`Api::asked`] first. Changes nothing but a stream's sign of life.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+use super::{Api, public_tenant, unread};
+use crate::auth::access::Access;
+use crate::auth::rate::Rate;
+use crate::jose::exact;
+use crate::stream::receiver::Scope;
+use crate::stream::{Stream, StreamNo};
+use crate::tenant::TenantId;
+use crate::transmitter::ssf::Doors;
+
+/// A request whose sender is known.
+pub(super) struct Asked {
+    pub tenant: TenantId,
+    pub access: Access,
+    pub doors: Doors,
+}
+
+impl Asked {
+    /// By whom, as it stands in the journal.
+    pub fn by(&self) -> String {
+        format!("client:{}", self.access.client.id)
+    }
+
+    /// Takes one request; 429 with `Retry-After` where there were too many.
+    fn take(&self, rate: &Rate<(TenantId, String)>, per_s: u32, boot_ms: i64) -> Result<(), Problem> {
+        let who = (self.tenant.clone(), self.access.client.id.clone());
+        rate.take(&who, per_s, boot_ms).map_err(|too| {
+            Problem::later(StatusCode::TOO_MANY_REQUESTS, "too many requests", too.retry_after_s())
+        })
+    }
+}
+
+impl Api {
+    /// Who asks, before anything else is looked at. What he changes is an entry and a flush, what he has said to him is
+    /// owed beside his events: so there is a rate for it, far above what anybody needs who is in his right mind.
+    pub(super) async fn asked(
+        &self,
+        tenant: &str,
+        headers: &HeaderMap,
+        needed: Scope,
+    ) -> Result<Asked, Problem> {
+        let asked = self.who(tenant, headers, needed).await?;
+        let per_s = self.ssf.calls_per_s.min(asked.access.client.authority.rate_per_s);
+        asked.take(&self.ssf.calls, per_s, self.clock.boot_ms())?;
+        Ok(asked)
+    }
+
+    /// Who asks about a subject. Receivers tell many at once: as fast as everything else of a client may come.
+    pub(super) async fn asked_often(
+        &self,
+        tenant: &str,
+        headers: &HeaderMap,
+        needed: Scope,
+    ) -> Result<Asked, Problem> {
+        let asked = self.who(tenant, headers, needed).await?;
+        asked.take(&self.rate, asked.access.client.authority.rate_per_s, self.clock.boot_ms())?;
+        Ok(asked)
+    }
+
+    async fn who(&self, tenant: &str, headers: &HeaderMap, needed: Scope) -> Result<Asked, Problem> {
+        let tenant = public_tenant(tenant)?;
+        let access = self.access(&tenant, headers, needed).await?;
+        let doors = Doors::new(&self.ssf.public_url, &tenant);
+        Ok(Asked { tenant, access, doors })
+    }
+
+    /// The body of a request: a JSON object, whatever its type is called as long as that is nothing else (AMB-38).
+    pub(super) async fn members(&self, request: Request) -> Result<Map<String, Value>, Problem> {
+        let (parts, body) = request.into_parts();
+        let is_json = |value: &HeaderValue| {
+            let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/json")
+        };
+        if parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| !is_json(value)) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be application/json",
+            ));
+        }
+        let body = unread::read(body, self.sizes.admin, self.sizes.timeout).await?;
+        match exact::object(&body) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(Problem::bad_request("the body must be a JSON object")),
+            Err(error) => Err(Problem::bad_request(error.to_string())),
+        }
+    }
+
+    /// A stream of who asks; a sign of life of its receiver. A relay is no SSF stream.
+    pub(super) fn stream(&self, asked: &Asked, stream_id: &str) -> Result<(StreamNo, Arc<Stream>), Problem> {
+        let view = self.views.of(&asked.tenant).ok_or_else(Problem::not_found)?;
+        let found = view.stream_of(&asked.access.client.id, stream_id).filter(|(_, stream)| !stream.relay);
+        let (no, stream) = found.ok_or_else(Problem::not_found)?;
+        self.ssf.activity.touch(&asked.tenant, *no, self.clock.boot_ms());
+        Ok((*no, stream.clone()))
+    }
+}
+
+/// A parameter of the query.
+pub(super) fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
