@@ -142,6 +142,11 @@ pub trait Tables {
     /// The same, to be changed.
     fn each_mut(&mut self, visit: &mut dyn FnMut(&mut dyn Rows));
 
+    /// Hands over what changed since the last call; `prefix` stands in front of every key.
+    fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
+        self.each_mut(&mut |rows| rows.drain(prefix, out));
+    }
+
     /// Every row, table after table.
     fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>) {
         self.each(&mut |rows| rows.dump(out));

@@ -357,7 +357,7 @@ impl State {
 
     /// Hands over the rows that changed since the last call; `prefix` stands in front of every key.
     pub fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
-        self.each_mut(&mut |rows| rows.drain(prefix, out));
+        Tables::drain(self, prefix, out);
     }
 
     /// Forgets what changed: nobody mirrors this state.
