@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folders;
 use crate::hub::base::{Seal, hex};
 use crate::hub::spine::Spine;
 use crate::jose::alg::Alg;
@@ -95,9 +96,11 @@ impl AuditSeal {
         let path = dir.join("heads.jws");
         let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
         cut_half_line(&file)?;
+        let is_new = file.metadata()?.len() == 0;
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
-        Ok(())
+        // Its name is durable with its first line.
+        if is_new { Ok(folders::flush(dir)?) } else { Ok(()) }
     }
 
     /// The heads signed so far, of this journal. A line that is not ours is an error: somebody wrote here.
