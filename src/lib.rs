@@ -15,6 +15,7 @@ pub mod config;
 
 pub mod clock;
 pub mod egress;
+pub mod folders;
 pub mod operations;
 pub mod rows;
 pub mod telemetry;

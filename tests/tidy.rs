@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const GROUND: [&str; 7] = ["clock", "tenant", "egress", "telemetry", "operations", "rows", "tls"];
+const GROUND: [&str; 8] = ["clock", "tenant", "egress", "folders", "telemetry", "operations", "rows", "tls"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

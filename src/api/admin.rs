@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{Asked, acting, asked, reading};
 use super::problem::Problem;
-use super::{Api, accounts, credentials, deliveries, emit, keys, objects, openapi, unread};
+use super::{Api, accounts, credentials, deliveries, emit, judge, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::{Folded as _, hex};
 use crate::hub::command::{Refused, StreamAct, StreamChange};
@@ -45,6 +45,7 @@ pub fn routes(api: Arc<Api>) -> Router {
         .route("/admin/v1/backup", post(backup))
         .route("/admin/v1/clock/accept", post(accept_clock))
         .route("/admin/v1/operations", get(operations))
+        .route("/admin/v1/dry-run", post(judge::set))
         .route("/admin/v1/why/{id}", get(why))
         .route("/admin/v1/t/{tenant}/kill", post(kill))
         .route("/admin/v1/t/{tenant}/lift", post(lift))

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::{Api, public_tenant, unread};
 use crate::auth::access::Access;
 use crate::auth::rate::Rate;
+use crate::hub::owner;
 use crate::jose::exact;
 use crate::stream::receiver::Scope;
 use crate::stream::{Stream, StreamNo};
@@ -28,7 +29,7 @@ pub(super) struct Asked {
 impl Asked {
     /// By whom, as it stands in the journal.
     pub fn by(&self) -> String {
-        format!("client:{}", self.access.client.id)
+        owner::client(&self.access.client.id)
     }
 
     /// Takes one request; 429 with `Retry-After` where there were too many.

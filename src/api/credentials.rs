@@ -33,6 +33,7 @@ const OVERLAP_MAX_S: i64 = 366 * 86_400;
 /// Takes hashes, and what is nobody's to see, out of a receiver that is shown.
 pub(super) fn hide(receiver: &mut Map<String, Value>) {
     receiver.remove("revoked");
+    receiver.remove("revoked_tokens");
     for list in ["secrets", "tokens"] {
         for item in receiver.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::Object(item) = item {
@@ -84,6 +85,7 @@ pub(super) async fn of_receiver(
         receiver.insert("tokens_not_before".into(), json!(later));
     }
     receiver.insert("revoked".into(), json!(before.revoked));
+    receiver.insert("revoked_tokens".into(), json!(before.revoked_tokens));
     Ok(asked.made)
 }
 
@@ -159,6 +161,12 @@ fn tokens(receiver: &mut Map<String, Value>, kept: &Receiver) -> Result<(), Prob
                 {
                     item.insert("sha256".into(), old.sha256.clone().into());
                 }
+                let hash = item.get("sha256").and_then(Value::as_str).unwrap_or_default();
+                if kept.revoked_tokens.iter().any(|revoked| revoked == hash) {
+                    let name = item.get("id").and_then(Value::as_str).unwrap_or_default();
+                    let what = format!("the token {name} was revoked: it needs another value");
+                    return Err(Problem::new(StatusCode::CONFLICT, what));
+                }
             }
         }
         None => drop(receiver.insert("tokens".into(), json!(kept.tokens))),
@@ -176,7 +184,10 @@ async fn edit<T>(
     by: Option<&str>,
     change: impl FnOnce(&mut Receiver) -> Result<T, Problem>,
 ) -> Result<(EntryId, T), Problem> {
-    let _editing = api.editing.lock().await;
+    if api.views.of(tenant).is_none() {
+        return Err(Problem::not_found());
+    }
+    let _editing = api.editing.of(tenant).await;
     let (whose, name) = (tenant.clone(), id.to_string());
     let found = api.hub.look(move |spine| spine.state(&whose)?.object(ObjectKind::Client, &name).cloned());
     let Some(stored) = found.await? else { return Err(Problem::not_found()) };
@@ -283,12 +294,12 @@ pub async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
-    edit(&api, &tenant, &id, Some(&by), |receiver| {
-        let before = receiver.tokens.len();
-        receiver.tokens.retain(|t| t.id != token);
-        if receiver.tokens.len() == before { Err(Problem::not_found()) } else { Ok(()) }
+    edit(&api, &tenant, &id, None, |receiver| match receiver.revoke_tokens(|t| t.id == token) {
+        0 => Err(Problem::not_found()),
+        _ => Ok(()),
     })
     .await?;
+    tracing::warn!(%tenant, client = id, token, by, "a long-lived token of a receiver is revoked");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -302,7 +313,7 @@ pub async fn revoke_all(
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
     let now_s = now_s(&api);
     edit(&api, &tenant, &id, None, |receiver| {
-        receiver.tokens.clear();
+        receiver.revoke_tokens(|_| true);
         receiver.revoke_issued(now_s);
         Ok(())
     })

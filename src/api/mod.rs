@@ -9,8 +9,9 @@
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `asked`, `ssf_stream`): the management API of SSF 1.0
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
-//! - [`admin`], [`objects`] (with `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`accounts`],
+//! - [`admin`], [`objects`] (with `judge`, `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`accounts`],
 //!   [`deliveries`]: what operators call; [`operator`]: who may
+//! - [`editing`]: who changes objects, one after the other
 //! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
 
@@ -21,8 +22,10 @@ mod asked;
 pub mod credentials;
 pub mod deliveries;
 mod diff;
+pub mod editing;
 pub mod emit;
 pub mod facts;
+pub mod judge;
 pub mod keys;
 pub mod oauth;
 pub mod objects;
@@ -125,8 +128,8 @@ pub struct Api {
     pub history: Arc<crate::history::why::Journaled>,
     /// Whether the hub is ready and not shutting down.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
-    /// Held by who changes an object: a secret in `keys/` and the entry that names it change together.
-    pub editing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by who changes an object.
+    pub editing: Arc<editing::Editing>,
     /// Writes a base.
     pub base: Base,
     /// Writes a backup into a directory.

@@ -124,7 +124,7 @@ async fn revoke_token(api: &Api, tenant: &TenantId, claims: &Claims) -> Result<(
         return Ok(());
     };
     // Between the look and the entry nobody may change the client.
-    let _editing = api.editing.lock().await;
+    let _editing = api.editing.of(tenant).await;
     let (whose, name) = (tenant.clone(), id);
     let found = api.hub.look(move |spine| spine.state(&whose)?.object(ObjectKind::Client, &name).cloned());
     let Some(stored) = found.await.map_err(|_| later)? else { return Ok(()) };

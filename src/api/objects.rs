@@ -6,34 +6,31 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Api;
-use super::credentials;
-use super::diff;
 use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::secret::Secret;
-use super::unread;
+use super::{Api, credentials, judge, unread};
 use crate::auth;
 use crate::clock::{OsChance, random_secret};
-use crate::hub::command::Refused;
 use crate::hub::object::{Object, ObjectKind};
-use crate::hub::owner::{self, Owner};
+use crate::hub::owner;
+use crate::hub::spine::trial::Trial;
 use crate::hub::state::Stored;
 use crate::jose::exact;
 use crate::stream::is_id;
-use crate::stream::receiver::Receiver;
 use crate::tenant::TenantId;
-use crate::transmitter::ssf::plan;
+use crate::transmitter::ssf::follow;
 
 /// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
 pub(super) const BEARER_MIN: usize = 16;
 
-fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
+pub(super) fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
     let kind = ObjectKind::of_collection(collection).ok_or_else(Problem::not_found)?;
     let tenant = TenantId::parse(tenant).map_err(|_| Problem::not_found())?;
     if kind.in_hub() != tenant.is_hub() {
@@ -57,7 +54,7 @@ fn shown(stored: &Stored) -> Value {
     Value::Object(value)
 }
 
-fn members(object: &Object) -> Map<String, Value> {
+pub(super) fn members(object: &Object) -> Map<String, Value> {
     // An externally tagged object has exactly one member: the kind.
     match serde_json::to_value(object) {
         Ok(Value::Object(outer)) => match outer.into_iter().next() {
@@ -108,57 +105,48 @@ pub struct How {
     dry_run: bool,
 }
 
+/// By whom a change is journaled: the operator, or the operator for a set.
+pub(super) fn by_of(by: String, set: Option<&str>) -> Result<String, Problem> {
+    match set {
+        None => Ok(by),
+        Some(set) if is_id(set) => Ok(owner::apply(set, &by)),
+        Some(_) => Err(Problem::bad_request("apply must name a set as an object is named")),
+    }
+}
+
 /// `PUT` of one object.
 pub async fn put(
     State(api): State<Arc<Api>>,
     Path((tenant, collection, id)): Path<(String, String, String)>,
-    Query(how): Query<How>,
+    how: Result<Query<How>, QueryRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (parts, body) = request.into_parts();
     let by = admin(&api, &parts.headers)?;
-    let by = match &how.apply {
-        None => by,
-        Some(set) if is_id(set) => owner::apply(set, &by),
-        Some(_) => return Err(Problem::bad_request("apply must name a set as an object is named")),
-    };
+    let Query(how) = how.map_err(|bad| Problem::bad_request(bad.body_text()))?;
+    let by = by_of(by, how.apply.as_deref())?;
     let (tenant, kind) = target(&tenant, &collection)?;
     let body = unread::read(body, api.sizes.admin, api.sizes.timeout).await?;
-    let Value::Object(mut given) = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))?
-    else {
+    let Value::Object(given) = exact::object(&body).map_err(|e| Problem::bad_request(e.to_string()))? else {
         return Err(Problem::bad_request("the body must be a JSON object"));
     };
-    given.remove("made_by");
-    let name = if kind == ObjectKind::Stream { "stream_id" } else { "id" };
-    if given.insert(name.into(), id.clone().into()).is_some_and(|old| old != id) {
-        return Err(Problem::bad_request(format!("{name} differs from the path")));
-    }
     if api.views.of(&tenant).is_none() {
         return Err(Problem::not_found());
     }
     // What stays as it was is looked up below: nobody may change it in between.
-    let _editing = api.editing.lock().await;
-    let new_bearer = bearer_of(&api, &tenant, kind, &id, &mut given).await?;
-    let new_secret = credentials::of_receiver(&api, &tenant, &id, &mut given).await?;
-    let secret = Secret::of(&api, &tenant, kind, &id, &mut given).await?;
-    let object: Object =
-        exact::from_value(&json!({ tag(kind): given })).map_err(|e| Problem::bad_request(e.to_string()))?;
-    object.check().map_err(|e| Problem::bad_request(e.to_string()))?;
-    check_urls(&api, &object)?;
-    let receiver = match &object {
-        Object::Client(client) => Some(client.receiver.clone()),
-        _ => None,
-    };
+    let _editing = api.editing.of(&tenant).await;
+    let Prepared { object, secret, new_bearer, new_secret } =
+        prepare(&api, &tenant, kind, &id, given).await?;
     if how.dry_run || how.apply.is_some() {
-        let difference = difference(&api, &tenant, &object, &by).await?;
+        let (_, difference) = judge::put(&api, Trial::default(), &tenant, &object, &by).await?;
+        let difference = difference?;
         if how.dry_run || difference["change"] == "none" {
             return Ok((StatusCode::OK, Json(difference)));
         }
     }
-    let entry = secret.keep_with(&api, &tenant, api.hub.put(&tenant, object, &by)).await?;
-    if let Some(rights) = receiver {
-        revise(&api, &tenant, &id, rights.as_ref(), &by).await?;
-    }
+    let of = tenant.clone();
+    let puts = api.hub.look(move |spine| follow::with_streams(spine.state(&of), object, by)).await?;
+    let entry = secret.keep_with(&api, &tenant, api.hub.put_all(&tenant, puts)).await?;
     let mut answer = json!({ "id": entry.to_string() });
     if let Some(bearer) = new_bearer {
         answer["bearer"] = bearer.into();
@@ -169,42 +157,35 @@ pub async fn put(
     Ok((StatusCode::OK, Json(answer)))
 }
 
-/// What a receiver made follows the rights that it has now.
-async fn revise(
-    api: &Api,
-    tenant: &TenantId,
-    client: &str,
-    rights: Option<&Receiver>,
-    by: &str,
-) -> Result<(), Problem> {
-    let Some(view) = api.views.of(tenant) else { return Ok(()) };
-    for stream in view.streams_of(client).filter_map(|stream| plan::revised(rights, stream)) {
-        api.hub.put(tenant, Object::Stream(stream), by).await?;
-    }
-    Ok(())
+/// An object as it will be, and what was made for it.
+pub(super) struct Prepared {
+    pub object: Object,
+    pub secret: Secret,
+    pub new_bearer: Option<String>,
+    pub new_secret: Option<String>,
 }
 
-/// What would change: nothing, an object more, or members of one that is there. Another owner is a change too.
-async fn difference(api: &Api, tenant: &TenantId, object: &Object, by: &str) -> Result<Value, Problem> {
-    let (of, new, by) = (tenant.clone(), object.clone(), by.to_string());
-    let found = api.hub.look(move |spine| {
-        let state = spine.state(&of).ok_or(Refused::NoTenant)?;
-        owner::may_change(state, new.kind(), new.id(), &by)?;
-        let mut after = members(&new);
-        let Some(stored) = state.object(new.kind(), new.id()) else {
-            return Ok(json!({ "change": "add", "members": diff::members(&Map::new(), &after) }));
-        };
-        let mut before = members(&stored.object);
-        if Owner::of(&stored.by) != Owner::of(&by) {
-            before.insert("made_by".into(), stored.by.clone().into());
-            after.insert("made_by".into(), by.into());
-        }
-        let members = diff::members(&before, &after);
-        Ok::<_, Refused>(
-            json!({ "change": if members.is_empty() { "none" } else { "change" }, "members": members }),
-        )
-    });
-    Ok(found.await??)
+/// Makes an object of what was given: hashes in the place of credentials, what is left out as it was.
+pub(super) async fn prepare(
+    api: &Api,
+    tenant: &TenantId,
+    kind: ObjectKind,
+    id: &str,
+    mut given: Map<String, Value>,
+) -> Result<Prepared, Problem> {
+    given.remove("made_by");
+    let name = if kind == ObjectKind::Stream { "stream_id" } else { "id" };
+    if given.insert(name.into(), id.into()).is_some_and(|old| old != id) {
+        return Err(Problem::bad_request(format!("{name} differs from the path")));
+    }
+    let new_bearer = bearer_of(api, tenant, kind, id, &mut given).await?;
+    let new_secret = credentials::of_receiver(api, tenant, id, &mut given).await?;
+    let secret = Secret::of(api, tenant, kind, id, &mut given).await?;
+    let object: Object =
+        exact::from_value(&json!({ tag(kind): given })).map_err(|e| Problem::bad_request(e.to_string()))?;
+    object.check().map_err(|e| Problem::bad_request(e.to_string()))?;
+    check_urls(api, &object)?;
+    Ok(Prepared { object, secret, new_bearer, new_secret })
 }
 
 fn tag(kind: ObjectKind) -> &'static str {
@@ -317,7 +298,10 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let by = admin(&api, &headers)?;
     let (tenant, kind) = target(&tenant, &collection)?;
-    let _editing = api.editing.lock().await;
+    if api.views.of(&tenant).is_none() {
+        return Err(Problem::not_found());
+    }
+    let _editing = api.editing.of(&tenant).await;
     let secret = Secret::gone(&api, &tenant, kind, &id).await?;
     secret.keep_with(&api, &tenant, api.hub.remove(&tenant, kind, &id, &by)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -64,9 +64,10 @@ impl From<Refused> for Problem {
             Refused::Unfit(_) | Refused::Owned(_) | Refused::Fact(_) | Refused::IdempotencyKey => {
                 at(StatusCode::CONFLICT)
             }
-            Refused::SubjectsMax | Refused::Subject(_) => at(StatusCode::FORBIDDEN),
+            Refused::SubjectsMax | Refused::Subject(_) | Refused::NotTheClients => at(StatusCode::FORBIDDEN),
             Refused::StreamsMax => at(StatusCode::CONFLICT),
             Refused::TooLarge => at(StatusCode::PAYLOAD_TOO_LARGE),
+            Refused::Of(_, why) => Self { detail, ..Self::from(*why) },
         }
     }
 }

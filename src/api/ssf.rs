@@ -118,7 +118,7 @@ async fn create(
     let mut id = [0; 16];
     OsChance.fill(&mut id);
     let planned = plan::create(&asked.access.receiver, &asked.access.client.id, hex(&id), wish)?;
-    let _editing = api.editing.lock().await;
+    let _editing = api.editing.of(&asked.tenant).await;
     let stream = keep(&api, &asked, planned).await?;
     tracing::info!(tenant = %asked.tenant, client = asked.access.client.id, stream_id = stream.stream_id, "a receiver made a stream");
     let shown = shown::configuration(&asked.doors, &asked.access.receiver, &stream);
@@ -135,7 +135,7 @@ async fn change(
     let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
     let wish = wish(api.members(request).await?)?;
     let stream_id = wish.stream_id.clone().ok_or_else(|| Problem::bad_request("stream_id is required"))?;
-    let _editing = api.editing.lock().await;
+    let _editing = api.editing.of(&asked.tenant).await;
     let (_, before) = api.stream(&asked, &stream_id)?;
     let rights = &asked.access.receiver;
     let planned = plan::change(act, &asked.doors, rights, &before, wish)?;
@@ -154,7 +154,7 @@ async fn remove(
 ) -> Result<Response, Problem> {
     let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
     let stream_id = required(request.uri())?;
-    let _editing = api.editing.lock().await;
+    let _editing = api.editing.of(&asked.tenant).await;
     api.stream(&asked, &stream_id)?;
     let (tenant, kind) = (&asked.tenant, ObjectKind::Stream);
     let secret = Secret::gone(&api, tenant, kind, &stream_id).await?;

@@ -1,8 +1,9 @@
 //! `ssf-hub backup`: a whole copy of the running hub, as it was at one moment.
 //!
-//! A base is written, and the sequencer says where the journal ended there; what lies before that place never changes, so it is
-//! copied beside the running hub. Objects cannot be edited until the keys are copied: the state never names a secret that
-//! the copy does not hold. A crash on the way leaves a directory without a manifest, which is no backup.
+//! A base is written, and the sequencer says where the journal ended there; what lies before that place never changes, so
+//! it is copied beside the running hub. Until the keys are copied no object can be edited, so that the state never names a
+//! secret that the copy does not hold, and no signing key is made, rotated or revoked: what says which one signs is copied
+//! together with it. A crash on the way leaves a directory without a manifest, which is no backup.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use super::bases::Bases;
 use super::manifest::{self, MANIFEST, Manifest, VERSION};
 use super::seal::{AuditSeal, HEADS, heads_of};
 use super::store::Places;
+use crate::api::editing::Editing;
 use crate::api::problem::Problem;
 use crate::clock::SharedClock;
 use crate::hub::base::{self, Place};
 use crate::hub::spine::Spine;
 use crate::journal::begin::file_names;
 use crate::journal::{Folder, Position};
-use crate::keys::write_private;
+use crate::keys::{Keys, write_private};
 
 /// Makes backups of one hub, one at a time.
 pub struct Backups {
@@ -28,12 +30,14 @@ pub struct Backups {
     pub bases: Arc<Bases>,
     /// Where the hub's files lie.
     pub places: Places,
+    /// Its keys: none changes while they are copied.
+    pub keys: Arc<Keys>,
     /// Signs the manifest.
     pub seal: Arc<AuditSeal>,
     /// What time it is.
     pub clock: SharedClock,
     /// Held by who changes an object.
-    pub editing: Arc<tokio::sync::Mutex<()>>,
+    pub editing: Arc<Editing>,
     /// Held while a backup is made.
     pub one: tokio::sync::Mutex<()>,
 }
@@ -88,11 +92,12 @@ impl Backups {
     }
 
     async fn fill(self: Arc<Self>, dir: PathBuf) -> Result<Value, Problem> {
-        let editing = self.editing.lock().await;
+        let editing = self.editing.all().await;
         let heads = self.places.root.join(HEADS);
         let cut = self.bases.cut(move |spine| Cut::of(spine, &heads)).await?;
-        let (keys, to) = (self.places.keys.clone(), dir.clone());
-        let copied = blocking(move || copy_below(&keys, &to, "keys")).await.map_err(|e| failed(&e))?;
+        let (this, to) = (self.clone(), dir.clone());
+        let copied = blocking(move || this.keys.while_still(|| copy_below(&this.places.keys, &to, "keys")));
+        let copied = copied.await.map_err(|e| failed(&e))?;
         drop(editing);
         let this = self.clone();
         blocking(move || this.copy(&dir, &cut, copied)).await.map_err(|e| failed(&e))

@@ -13,9 +13,9 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::folders;
 use crate::hub::base::{Mark, hex};
 use crate::journal::Position;
-use crate::keys::private_dir;
 use crate::tenant::TenantId;
 
 /// The file that makes a directory a backup.
@@ -63,7 +63,7 @@ pub fn copy(from: &Path, to: &Path, bytes: Option<u64>) -> anyhow::Result<Sum> {
         let source = File::open(from)?;
         let mut source = source.take(bytes.unwrap_or(u64::MAX));
         if let Some(dir) = to.parent() {
-            private_dir(dir)?;
+            folders::private(dir)?;
         }
         let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
         let (mut sha, mut len, mut piece) = (Sha256::new(), 0, vec![0; PIECE]);
@@ -145,7 +145,7 @@ pub fn empty_dir(dir: &Path) -> anyhow::Result<()> {
     if let Ok(mut listed) = std::fs::read_dir(dir) {
         anyhow::ensure!(listed.next().is_none(), "{} is not empty", dir.display());
     }
-    private_dir(dir).with_context(|| format!("{} cannot be made", dir.display()))
+    folders::private(dir).with_context(|| format!("{} cannot be made", dir.display()))
 }
 
 /// Takes everything out of a directory that was empty before: what failed must not look like something.
@@ -166,7 +166,7 @@ pub fn sync_dirs(dir: &Path) -> std::io::Result<()> {
             sync_dirs(&item.path())?;
         }
     }
-    File::open(dir)?.sync_all()
+    folders::flush(dir)
 }
 
 #[cfg(test)]

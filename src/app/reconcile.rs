@@ -6,13 +6,14 @@ use anyhow::Context as _;
 
 use crate::clock::{Chance, random_secret};
 use crate::config::FileObject;
+use crate::hub::command::Refused;
 use crate::hub::object::{Object, ObjectKind, Operator, Role, Tenant};
 use crate::hub::owner::{self, Owner};
 use crate::hub::sequencer::Hub;
 use crate::hub::state::{State, Stored};
 use crate::keys::Keys;
 use crate::tenant::TenantId;
-use crate::transmitter::ssf::plan;
+use crate::transmitter::ssf::follow;
 
 /// The file in the data directory that holds the admin credential.
 pub const ADMIN_FILE: &str = "admin.credential";
@@ -52,71 +53,121 @@ async fn stored(hub: &Hub, tenant: &TenantId, kind: ObjectKind, id: &str) -> any
     Ok(hub.look(move |spine| Some(spine.state(&tenant)?.object(kind, &id)?.clone())).await?)
 }
 
-/// Journals every object of the file that is new or changed, and leaves to the API what it no longer holds. Secrets go to
-/// `keys/` first: an entry never names a secret that is not there. `source` is the file's name.
+/// Journals every object of the file that is new or changed, and leaves to the API what it no longer holds. What
+/// changed of a tenant is judged and written together: members that only fit together may change together. Secrets go
+/// to `keys/` first: an entry never names a secret that is not there. `source` is the file's name.
 pub async fn apply_file(
     hub: &Hub,
     keys: &Keys,
     objects: Vec<FileObject>,
     source: &str,
 ) -> anyhow::Result<usize> {
-    let by = owner::file(source);
-    let mut changed = release(hub, &objects).await?;
+    let mut written = release(hub, &objects).await?;
+    // Tenants come first: `_hub` is made before what lies in others.
+    let mut tenants: Vec<TenantId> = objects.iter().map(|object| object.tenant.clone()).collect();
+    tenants.sort();
+    tenants.dedup();
+    tenants.sort_by_key(|tenant| !tenant.is_hub());
+    for tenant in tenants {
+        let own = objects.iter().filter(|object| object.tenant == tenant);
+        let Changed { puts, useless } = changed(hub, keys, own, &owner::file(source)).await?;
+        if puts.is_empty() {
+            continue;
+        }
+        written += puts.len();
+        let of = tenant.clone();
+        let puts = hub.look(move |spine| {
+            let state = spine.state(&of);
+            puts.into_iter().flat_map(|(object, by)| follow::with_streams(state, object, by)).collect()
+        });
+        hub.put_all(&tenant, puts.await?).await.with_context(|| format!("{source}: {tenant}"))?;
+        for useless in useless {
+            keys.drop_secret(&tenant, &useless)?;
+        }
+    }
+    Ok(written)
+}
+
+/// What of a tenant's objects in the file is not as it stands there.
+#[derive(Default)]
+struct Changed {
+    puts: Vec<(Object, String)>,
+    /// Secrets that nobody names any more afterwards.
+    useless: Vec<String>,
+}
+
+async fn changed(
+    hub: &Hub,
+    keys: &Keys,
+    objects: impl Iterator<Item = &FileObject>,
+    by: &str,
+) -> anyhow::Result<Changed> {
+    let mut changed = Changed::default();
     for FileObject { tenant, object, secret } in objects {
         if let Some((id, value)) = secret
-            && keys.secret(&tenant, &id).ok().flatten().as_deref() != Some(value.as_str())
+            && keys.secret(tenant, id).ok().flatten().as_deref() != Some(value.as_str())
         {
-            keys.put_secret(&tenant, &id, &value)?;
+            keys.put_secret(tenant, id, value)?;
         }
-        let before = stored(hub, &tenant, object.kind(), object.id()).await?;
-        let object = keeping_revoked(object, before.as_ref().map(|before| &before.object));
+        let before = stored(hub, tenant, object.kind(), object.id()).await?;
+        let object = keeping_revoked(object.clone(), before.as_ref().map(|before| &before.object));
         if before.as_ref().is_some_and(|before| before.object == object && before.by == by) {
             continue;
         }
         let before = before.map(|before| before.object);
-        let what = format!("{}/{}", object.kind().collection(), object.id());
         // What an operator had given the stream by hand is not used any more.
         let useless = before.as_ref().and_then(secret_of).filter(|old| Some(*old) != secret_of(&object));
-        let useless = useless.map(String::from);
-        hub.put(&tenant, object, &by).await.with_context(|| format!("{tenant}: {what}"))?;
-        if let Some(useless) = useless {
-            keys.drop_secret(&tenant, &useless)?;
-        }
-        changed += 1;
+        changed.useless.extend(useless.map(String::from));
+        changed.puts.push((object, by.to_string()));
     }
     Ok(changed)
 }
 
-/// Has every stream that a receiver made follow the rights that the receiver has now: the file may have changed them,
-/// and a crash may have come between a change and what follows from it.
+/// Has every stream that a receiver made follow the rights that the receiver has now: a crash may have come between a
+/// change and what follows from it. Those of one client change together; where the hub refuses that they stay as they
+/// are, and the hub starts all the same: only a running one lets anybody mend it.
 pub async fn revise_streams(hub: &Hub) -> anyhow::Result<usize> {
     let stale = hub.look(|spine| {
         let mut stale = vec![];
         for (tenant, state) in spine.states() {
-            for stream in state.streams().values() {
-                let client = state.object(ObjectKind::Client, &stream.client).map(|stored| &stored.object);
-                let Some(Object::Client(client)) = client else { continue };
-                if let Some(revised) = plan::revised(client.receiver.as_ref(), stream) {
-                    stale.push((tenant.clone(), revised));
+            for stored in state.objects_of(ObjectKind::Client) {
+                let Object::Client(client) = &stored.object else { continue };
+                let streams = follow::streams(state, client);
+                if !streams.is_empty() {
+                    stale.push((tenant.clone(), client.id.clone(), streams));
                 }
             }
         }
         stale
     });
-    let stale = stale.await?;
-    let changed = stale.len();
-    for (tenant, stream) in stale {
-        hub.put(&tenant, Object::Stream(stream), "hub").await?;
+    let mut revised = 0;
+    for (tenant, client, streams) in stale.await? {
+        let count = streams.len();
+        match hub.put_all(&tenant, streams).await {
+            Ok(_) => revised += count,
+            Err(Refused::Stopping) => return Err(Refused::Stopping.into()),
+            Err(refused) => tracing::error!(
+                %tenant, client, %refused,
+                "streams do not follow the rights that their receiver has now: change its rights or the streams"
+            ),
+        }
     }
-    Ok(changed)
+    Ok(revised)
 }
 
-/// Access tokens that were revoked stay so, whatever the file says: it knows nothing of them.
+/// What was revoked stays so, whatever the file says: it knows nothing of it.
 fn keeping_revoked(mut object: Object, before: Option<&Object>) -> Object {
     if let (Object::Client(client), Some(Object::Client(before))) = (&mut object, before)
         && let (Some(receiver), Some(before)) = (&mut client.receiver, &before.receiver)
     {
-        receiver.keep_revoked(before);
+        let dead = receiver.keep_revoked(before);
+        if dead > 0 {
+            tracing::warn!(
+                client = client.id,
+                dead,
+                "the configuration file names long-lived tokens that were revoked: they stay so"
+            );
+        }
     }
     object
 }

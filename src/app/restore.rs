@@ -58,7 +58,8 @@ fn fill(config: &Config, places: &Places, from: &Path, kid: Option<&str>) -> any
         let path = Path::new("keys").join(path);
         copied.push((text(&path)?, manifest::copy(&from.join(&path), &places.root.join(&path), None)?));
     }
-    let seal = AuditSeal::new(&Keys::open(&places.keys, chance.clone())?)?;
+    let keys = super::convert::keys(config, places, (Arc::new(System), chance.clone()), false)?;
+    let seal = AuditSeal::new(&keys)?;
     let manifest = read_manifest(&from.join(MANIFEST), &seal)?;
     if let Some(kid) = kid {
         ensure!(kid == seal.kid(), "the backup is signed with the key {}, not {kid}", seal.kid());
@@ -71,6 +72,7 @@ fn fill(config: &Config, places: &Places, from: &Path, kid: Option<&str>) -> any
     }
     let origin = copy_rest(places, from, &manifest)?;
     let (heads, states) = check(&origin, places, &seal, &manifest)?;
+    can_sign(&keys, places, &states)?;
     let id = JournalId(random(&*chance));
     begin(config, places, &seal, (id, &heads), (&states, &manifest), chance)?;
     std::fs::remove_file(places.root.join(UNFINISHED))?;
@@ -163,6 +165,24 @@ fn check(
         "the journal has tenants that the manifest does not name"
     );
     Ok((report.tenants, states))
+}
+
+/// Opens the signing keys of every tenant that has some: a hub that cannot sign is not restored.
+fn can_sign(keys: &Keys, places: &Places, states: &States) -> anyhow::Result<()> {
+    for tenant in states.keys() {
+        let own = places.keys.join(format!("t/{tenant}"));
+        if !own.is_dir() {
+            continue;
+        }
+        // Asking for a key that is not there would make another one.
+        ensure!(
+            own.join("subject.key").is_file(),
+            "tenant {tenant}: the backup is not whole: no subject.key"
+        );
+        let opened = keys.tenant(tenant).and_then(|keys| keys.list());
+        opened.with_context(|| format!("tenant {tenant} could not sign: the backup is not whole"))?;
+    }
+    Ok(())
 }
 
 /// Begins the new journal: its base is the state of the backup, its first entry says where it comes from.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::folders;
 use crate::hub::base::{Place, Seal, hex};
 use crate::jose::alg::Alg;
 use crate::jose::compact::verify_compact;
@@ -100,9 +101,11 @@ impl AuditSeal {
         let _one = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
         cut_half_line(&file)?;
+        let is_new = file.metadata()?.len() == 0;
         file.write_all(line.as_bytes())?;
         file.sync_data()?;
-        Ok(())
+        // Its name is durable with its first line.
+        if is_new { Ok(folders::flush(dir)?) } else { Ok(()) }
     }
 
     /// The heads signed so far, of this journal. A line that is not ours is an error: somebody wrote here.

@@ -73,7 +73,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         "a restore into {} was interrupted: empty the directory and restore again",
         places.root.display()
     );
-    crate::keys::private_dir(&places.root)
+    crate::folders::private(&places.root)
         .with_context(|| format!("the data directory {} cannot be made", places.root.display()))?;
     // The lock comes first: a second hub on this directory must not make keys beside the first one's.
     let disk = Arc::new(Folder::open(&places.journal).context("the journal's directory cannot be opened")?);
@@ -218,7 +218,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         own_issuer_prefix: format!("{}/t/", config.public_url),
         max_bytes: config.limits.set_bytes,
     };
-    let editing = Arc::new(tokio::sync::Mutex::new(()));
+    let editing = Arc::<api::editing::Editing>::default();
     let bases = Arc::new(Bases {
         hub: hub.clone(),
         disk: Arc::new(bases),
@@ -233,6 +233,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let backups = Arc::new(Backups {
         bases: bases.clone(),
         places: places.clone(),
+        keys: keys.clone(),
         seal: seal.clone(),
         clock: clock.clone(),
         editing: editing.clone(),

@@ -1,7 +1,8 @@
 //! `ssf-hub apply -f DIR`: objects in files become objects of the running hub; what differs is printed.
 //!
-//! Everything is judged before anything is changed: an object that the hub refuses leaves all as it was. The same files
-//! again change nothing. Exit status beyond the usual: 3 where `--dry-run` finds a difference.
+//! The whole set is judged in one go before anything is changed: an object that the hub refuses, by itself or beside the
+//! others, leaves all as it was. The same files again change nothing. Exit status beyond the usual: 3 where `--dry-run`
+//! finds a difference.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,8 @@ struct Step {
     sign: char,
     path: String,
     title: String,
+    place: Map<String, Value>,
+    /// What is put; `None`: it is taken away.
     body: Option<Value>,
     members: Map<String, Value>,
 }
@@ -59,22 +62,12 @@ struct Step {
 pub fn run(config: &Config, args: &Args, printer: &Printer) -> Result<(), Failure> {
     let objects = read_all(&args.from)?;
     let client = AdminClient::new(config)?;
-    let mut steps = vec![];
-    let mut refused = vec![];
-    let tenants = client.call(Method::GET, "/admin/v1/t/_hub/tenants", None)?;
-    let tenants: Vec<String> = ids(&tenants, "id");
-    for object in &objects {
-        match judge(&client, args, object, &tenants) {
-            Ok(step) => steps.push(step),
-            Err(failure) => refused.push(format!("{}: {failure}", title(object))),
-        }
-    }
+    let mut steps: Vec<Step> = objects.iter().map(|object| step(object, &args.set)).collect();
     if args.prune {
-        steps.extend(prune(&client, args, &objects, &tenants)?);
+        let tenants = client.call(Method::GET, "/admin/v1/t/_hub/tenants", None)?;
+        steps.extend(prune(&client, args, &objects, &ids(&tenants, "id"))?);
     }
-    if !refused.is_empty() {
-        return Err(Failure::failed(format!("nothing is applied: {}", refused.join("; "))));
-    }
+    judge(&client, &args.set, &mut steps)?;
     let differs = steps.iter().any(|step| step.sign != '=');
     if !args.dry_run {
         for step in steps.iter().filter(|step| step.sign != '=') {
@@ -132,41 +125,76 @@ fn title(object: &FileObject) -> String {
     format!("{}/{}/{}", object.tenant, object.object.kind().collection(), object.object.id())
 }
 
-/// The object as the admin API takes it. A push stream without a credential says so: the old one would stay.
+/// The object as the admin API takes it, with the secret that the hub presents for it. A push stream without one says so:
+/// the old one would stay.
 fn body(object: &FileObject) -> Value {
     // An externally tagged object has exactly one member: the kind.
     let value = serde_json::to_value(&object.object).unwrap_or_default();
     let mut body = value.as_object().and_then(|outer| outer.values().next()).cloned().unwrap_or_default();
-    if let (Object::Stream(_), Some(members)) = (&object.object, body.as_object_mut()) {
-        members.remove("authorization_secret");
-        let secret = object.secret.as_ref().map(|(_, value)| value.clone());
-        members.insert("authorization_header".into(), secret.into());
+    let secret = object.secret.as_ref().map(|(_, value)| value.clone());
+    let (within, stored, given) = match &object.object {
+        Object::Stream(_) => (Some(&mut body), "authorization_secret", "authorization_header"),
+        Object::AuthorizationServer(_) => (body.get_mut("introspection"), "secret", "client_secret"),
+        _ => (None, "", ""),
+    };
+    if let Some(members) = within.and_then(Value::as_object_mut) {
+        members.remove(stored);
+        members.insert(given.into(), secret.into());
     }
     body
 }
 
-fn judge(
-    client: &AdminClient,
-    args: &Args,
-    object: &FileObject,
-    tenants: &[String],
-) -> Result<Step, Failure> {
-    let (body, path) = (body(object), path_of(object));
-    let query = format!("{path}?apply={}", args.set);
-    let is_there = object.tenant.is_hub() || tenants.iter().any(|t| t == object.tenant.as_str());
-    let answer = if is_there {
-        client.call(Method::PUT, &format!("{query}&dry_run=true"), Some(&body))?
-    } else {
-        // Its tenant comes with these files: there is nothing yet to differ from.
-        json!({ "change": "add", "members": {} })
-    };
-    let sign = match answer["change"].as_str() {
-        Some("none") => '=',
-        Some("add") => '+',
-        _ => '~',
-    };
-    let members = answer["members"].as_object().cloned().unwrap_or_default();
-    Ok(Step { sign, path: query, title: title(object), body: Some(body), members })
+fn step(object: &FileObject, set: &str) -> Step {
+    let path = format!("{}?apply={set}", path_of(object));
+    let place = place(&object.tenant, object.object.kind(), object.object.id());
+    Step { sign: '=', path, title: title(object), place, body: Some(body(object)), members: Map::new() }
+}
+
+/// Where an object is, for a dry run.
+fn place(tenant: &TenantId, kind: ObjectKind, id: &str) -> Map<String, Value> {
+    let members = [("tenant", tenant.as_str()), ("collection", kind.collection()), ("id", id)];
+    members.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Has the hub judge all steps, one behind the other, and says of each what it would come to. One that is refused refuses
+/// all.
+fn judge(client: &AdminClient, set: &str, steps: &mut [Step]) -> Result<(), Failure> {
+    let (mut put, mut remove) = (vec![], vec![]);
+    for step in &*steps {
+        let mut place = step.place.clone();
+        match &step.body {
+            Some(body) => {
+                place.insert("object".into(), body.clone());
+                put.push(place);
+            }
+            None => remove.push(place),
+        }
+    }
+    let asked = json!({ "apply": set, "put": put, "remove": remove });
+    let answer = client.call(Method::POST, "/admin/v1/dry-run", Some(&asked))?;
+    let all = ["put", "remove"].into_iter().flat_map(|list| answer[list].as_array().into_iter().flatten());
+    let all: Vec<&Value> = all.collect();
+    if all.len() != steps.len() {
+        return Err(Failure::failed("the hub did not judge every object"));
+    }
+    let mut refused = vec![];
+    for (step, judged) in steps.iter_mut().zip(all) {
+        step.sign = match judged["change"].as_str() {
+            Some("none") => '=',
+            Some("add") => '+',
+            Some("remove") => '-',
+            _ => '~',
+        };
+        step.members = judged["members"].as_object().cloned().unwrap_or_default();
+        if let Some(why) = judged.get("refused") {
+            let (status, detail) = (&why["status"], why["detail"].as_str().unwrap_or_default());
+            refused.push(format!("{}: {detail} ({status})", step.title));
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("nothing is applied: {}", refused.join("; "))))
 }
 
 /// What the same set made before and the files no longer name: streams first, for clients own them.
@@ -191,9 +219,12 @@ fn prune(
                 let id = object[if *kind == ObjectKind::Stream { "stream_id" } else { "id" }].as_str();
                 let Some(id) = id.filter(|_| Owner::of(made_by) == Owner::Apply(&args.set)) else { continue };
                 let path = format!("{collection}/{id}");
-                if !kept.contains(&path) {
+                // Only a receiver's own stream has it: no file names that one, whoever changed it last.
+                let is_a_receivers = object.get("events_delivered").is_some();
+                if !kept.contains(&path) && !is_a_receivers {
                     let title = format!("{tenant}/{}/{id}", kind.collection());
-                    steps.push(Step { sign: '-', path, title, body: None, members: Map::new() });
+                    let place = place(&tenant, *kind, id);
+                    steps.push(Step { sign: '-', path, title, place, body: None, members: Map::new() });
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Folder {
     fn make() -> anyhow::Result<Self> {
         let name: String = random::<6>(&OsChance).iter().map(|byte| format!("{byte:02x}")).collect();
         let path = std::env::temp_dir().join(format!("ssf-hub-demo-{name}"));
-        crate::keys::private_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        crate::folders::private(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
     }
 }

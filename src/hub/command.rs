@@ -44,6 +44,12 @@ pub enum Refused {
     /// A file holds the object: it is changed there.
     #[error("this object is in {0}: change it there; taken out of it, the next start leaves it to the API")]
     Owned(String),
+    /// An operator holds the object: what a client may not change, and need not know more of.
+    #[error("this is not the client's to change")]
+    NotTheClients,
+    /// Of several objects, which one is meant.
+    #[error("{0}: {1}")]
+    Of(String, Box<Refused>),
     /// No such object.
     #[error("there is no such {}", .0.collection())]
     NoObject(ObjectKind),
@@ -68,6 +74,13 @@ pub enum Refused {
     /// The entry is larger than a journal segment may take.
     #[error("the entry is too large")]
     TooLarge,
+}
+
+impl Refused {
+    /// The same, with the object that is meant.
+    pub fn of(self, object: &Object) -> Self {
+        Self::Of(format!("{}/{}", object.kind().collection(), object.id()), Box::new(self))
+    }
 }
 
 /// A verified SET on its way into the journal.
@@ -246,6 +259,8 @@ pub enum Command {
     },
     /// Make or change an object.
     Put(TenantId, Box<Object>, String, Answer<EntryId>),
+    /// Make or change several of a tenant, each with whose it is then: all of them, or none.
+    PutAll(TenantId, Vec<(Object, String)>, Answer<EntryId>),
     /// Take an object away.
     Remove(TenantId, ObjectKind, String, String, Answer<EntryId>),
     /// Keep an upstream's keys as evidence.
@@ -270,6 +285,7 @@ impl Command {
             | Self::Fact(t, ..)
             | Self::Emit(t, ..)
             | Self::Put(t, ..)
+            | Self::PutAll(t, ..)
             | Self::Remove(t, ..)
             | Self::Stream(t, ..)
             | Self::Keys(t, ..)
@@ -290,6 +306,7 @@ impl Command {
             Self::Set(_, set, _) => 600 + 2 * set.compact.len(),
             Self::Keys(_, keys, _) => 200 + keys.jwks.len(),
             Self::Emit(_, emit, _) => 600 + emit.sub_id.get().len() + emit.event.get().len(),
+            Self::PutAll(_, puts, _) => 1000 * puts.len(),
             Self::Redrive(..) => 25 * super::entry::REDRIVE_MAX,
             _ => 1000,
         }

@@ -254,6 +254,11 @@ impl Hub {
         self.ask(|answer| Command::Put(tenant.clone(), Box::new(object), by, answer)).await
     }
 
+    /// Makes or changes several objects, each with whose it is then: all of them or none. The entry of the first.
+    pub async fn put_all(&self, tenant: &TenantId, puts: Vec<(Object, String)>) -> Result<EntryId, Refused> {
+        self.ask(|answer| Command::PutAll(tenant.clone(), puts, answer)).await
+    }
+
     /// Takes an object away.
     pub async fn remove(
         &self,

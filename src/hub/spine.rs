@@ -14,6 +14,7 @@ mod rows;
 mod streams;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,7 +254,8 @@ impl Spine {
             Command::Fact(tenant, input, answer) => self.fact(tenant, *input, answer),
             Command::Emit(tenant, draft, answer) => self.emit(tenant, *draft, answer),
             Command::Act { tenant, kill, act, answer } => self.act(tenant, kill, act, answer),
-            Command::Put(tenant, object, by, answer) => self.put(tenant, *object, by, answer),
+            Command::Put(tenant, object, by, answer) => self.put(tenant, vec![(*object, by)], answer),
+            Command::PutAll(tenant, puts, answer) => self.put(tenant, puts, answer),
             Command::Remove(tenant, kind, id, by, answer) => self.remove(tenant, kind, id, by, answer),
             Command::Keys(tenant, keys, answer) => self.keys(tenant, keys, answer),
             Command::Stream(tenant, act, answer) => self.stream_act(tenant, act, answer),

@@ -3,9 +3,9 @@
 //! A trait because there are two: [`Folder`] here, and the simulated disk that the tests crash. One flat directory;
 //! whoever writes holds its lock, whoever only reads takes none.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -65,10 +65,7 @@ impl Folder {
     ///
     /// Errors: `ResourceBusy` when another process has it.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
+        crate::folders::make(dir)?;
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join(LOCK))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -100,7 +97,7 @@ impl Folder {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        crate::folders::flush(&self.dir)
     }
 
     /// Fills a file under a temporary name, syncs it, and gives it its name.

@@ -1,21 +1,17 @@
-//! Files that only the hub may read: directories 0700, files 0600, written whole or not at all.
+//! Files that only the hub may read (0600), written whole or not at all.
 //!
 //! Used by `keys` alone. A crash leaves the old file or the new one; a half-written one only ever has a
 //! temporary name, which the next write of the same file replaces.
 
-use std::fs::{DirBuilder, File, OpenOptions, rename};
+use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use crate::folders;
 
 /// Largest key or secret file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024;
-
-/// Makes a directory (and those above it) that only we may enter.
-pub fn private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-}
 
 /// Writes a file so that it is durable under its name once this returns.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -32,7 +28,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     rename(&temporary, path)?;
-    File::open(dir)?.sync_all()
+    folders::flush(dir)
 }
 
 /// Reads a file, or `None` if there is none.
@@ -53,7 +49,7 @@ pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Removes a file, durably; that it is not there is no error.
 pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
-        Ok(()) => path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()),
+        Ok(()) => path.parent().map_or(Ok(()), folders::flush),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
     }
@@ -61,13 +57,15 @@ pub fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn private_and_whole() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("keys/t");
-        private_dir(&dir).unwrap();
+        folders::private(&dir).unwrap();
         let path = dir.join("a");
         assert_eq!(read(&path).unwrap(), None);
         std::fs::write(dir.join(".a.tmp"), b"left by a crash").unwrap();

@@ -20,7 +20,7 @@ pub mod state;
 pub mod tenant;
 pub mod vault;
 
-pub use file::{private_dir, write as write_private};
+pub use file::write as write_private;
 pub use secret::{authorization_id, hash_secret, introspection_id, secret_matches};
 pub use tenant::TenantKeys;
 pub use vault::{Keys, Setup};

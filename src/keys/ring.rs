@@ -6,7 +6,7 @@
 //! takes no lock; making one blocks for some 100 ms.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockReadGuard};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -28,6 +28,12 @@ pub struct Ring {
     /// Whether what is on the disk was read; held while it is changed.
     changing: Mutex<bool>,
     now: ArcSwap<Snapshot>,
+}
+
+/// Held by who changes a ring.
+struct Changing<'a> {
+    _read: MutexGuard<'a, bool>,
+    _still: RwLockReadGuard<'a, ()>,
 }
 
 /// What everybody sees.
@@ -257,14 +263,15 @@ impl Ring {
         self.now.store(Arc::new(Snapshot { state, keys }));
     }
 
-    /// Begins a change: what lies on the disk was read before.
-    fn begin(&self) -> Result<MutexGuard<'_, bool>, Error> {
+    /// Begins a change: what lies on the disk was read before, and nobody copies it meanwhile.
+    fn begin(&self) -> Result<Changing<'_>, Error> {
         let mut read = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = self.safe.changing();
         if !*read {
             self.read()?;
             *read = true;
         }
-        Ok(read)
+        Ok(Changing { _read: read, _still: still })
     }
 
     fn read(&self) -> Result<(), Error> {

@@ -4,11 +4,13 @@
 //! older seal is written anew, file by file, so that a crash leaves a mixture that the next start goes on with.
 
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::file;
 use super::seal::{Closed, Sealing};
 use super::vault::Error;
 use crate::clock::SharedChance;
+use crate::folders;
 
 /// Deepest folder below `keys/`: `t/{tenant}/`, `secrets/{tenant}/`.
 const DEPTH_MAX: usize = 4;
@@ -20,6 +22,8 @@ pub struct Safe {
     chance: SharedChance,
     /// Everything was sealed: what is plain from now on is not ours.
     all_sealed: bool,
+    /// Held by many who change files that belong together, or by the one who copies them.
+    still: RwLock<()>,
 }
 
 /// What [`Safe::reseal`] did.
@@ -40,8 +44,9 @@ impl Safe {
         chance: SharedChance,
         writes: bool,
     ) -> Result<(Self, Resealed), Error> {
-        file::private_dir(root).map_err(|e| Error::io(root, e))?;
-        let mut safe = Self { root: root.into(), sealing, chance, all_sealed: false };
+        folders::private(root).map_err(|e| Error::io(root, e))?;
+        let mut safe =
+            Self { root: root.into(), sealing, chance, all_sealed: false, still: RwLock::default() };
         let names = safe.names(writes)?;
         let mut stale = vec![];
         for name in &names {
@@ -61,6 +66,17 @@ impl Safe {
             safe.all_sealed = safe.sealing.current.is_some();
         }
         Ok((safe, done))
+    }
+
+    /// Held while several files change that say something only together. Not taken twice by one thread: it could wait
+    /// for itself.
+    pub fn changing(&self) -> RwLockReadGuard<'_, ()> {
+        self.still.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while all files are copied: none of those changes is under way.
+    pub fn still(&self) -> RwLockWriteGuard<'_, ()> {
+        self.still.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path of a name, to be shown.
@@ -92,7 +108,7 @@ impl Safe {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
         let path = self.path(name);
         if let Some(dir) = path.parent() {
-            file::private_dir(dir).map_err(|e| Error::io(dir, e))?;
+            folders::private(dir).map_err(|e| Error::io(dir, e))?;
         }
         let kept =
             self.sealing.seal(name, content, &*self.chance).map_err(|_| Error::Damaged(path.clone()))?;

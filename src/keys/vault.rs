@@ -107,6 +107,13 @@ impl Keys {
         Ok(Self { safe, chance, clock, times, resealed, tenants, audit })
     }
 
+    /// Does something while no signing key is made, rotated, revoked or forgotten: each tenant's files fit together, and
+    /// a copy of them is good. Who wants to change one waits.
+    pub fn while_still<T>(&self, copy: impl FnOnce() -> T) -> T {
+        let _still = self.safe.still();
+        copy()
+    }
+
     /// What was sealed when it was opened.
     pub fn resealed(&self) -> Resealed {
         self.resealed
@@ -213,6 +220,36 @@ mod tests {
         );
         assert_eq!(KeySet::parse(first.3.as_bytes()).unwrap().len(), 4);
         assert!(!first.3.contains("\"d\""));
+    }
+
+    #[test]
+    fn nothing_of_a_ring_changes_while_it_is_copied() {
+        let root = tempfile::tempdir().unwrap();
+        let keys = open(root.path());
+        let tenant = keys.tenant(&TenantId::parse("a").unwrap()).unwrap();
+        let signing = tenant.signing(Alg::ES256).unwrap();
+        let kept = || {
+            let files = std::fs::read_dir(root.path().join("t/a")).unwrap().map(|file| file.unwrap().path());
+            files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect::<BTreeMap<_, _>>()
+        };
+        let (began, begun) = std::sync::mpsc::channel();
+        let (rotating, first) = (tenant.clone(), signing.kid().to_string());
+        let (copied, rotation) = keys.while_still(|| {
+            let before = kept();
+            let rotation = std::thread::spawn(move || {
+                began.send(()).unwrap();
+                rotating.revoke(&first, "test")
+            });
+            begun.recv().unwrap();
+            // As long as a copy may take: the other thread is there and waits.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert!(!rotation.is_finished());
+            assert!(tenant.ready(Alg::ES256).is_some(), "who signs does not wait");
+            assert_eq!(kept(), before);
+            (before, rotation)
+        });
+        let gone = rotation.join().unwrap().unwrap();
+        assert!(gone.kid == signing.kid() && kept() != copied);
     }
 
     #[test]

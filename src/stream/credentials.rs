@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::receiver::{Receiver, Secret};
+use super::receiver::{Receiver, Secret, StaticToken};
 
-/// How many access tokens of one receiver may be revoked one by one at a time.
+/// How many access tokens of one receiver may be revoked one by one at a time; of how many long-lived ones it is
+/// remembered that they were.
 pub const REVOKED_MAX: usize = 256;
 /// How many secrets a receiver may have at a time.
 pub const SECRETS_MAX: usize = 8;
@@ -41,10 +42,26 @@ impl Receiver {
         self.revoked.clear();
     }
 
-    /// Keeps revoked what was revoked `before`.
-    pub fn keep_revoked(&mut self, before: &Self) {
+    /// Refuses the long-lived bearers that `which` names from now on. How many there were.
+    pub fn revoke_tokens(&mut self, which: impl Fn(&StaticToken) -> bool) -> usize {
+        let (gone, kept): (Vec<_>, Vec<_>) = self.tokens.drain(..).partition(|token| which(token));
+        self.tokens = kept;
+        let count = gone.len();
+        self.revoked_tokens.extend(gone.into_iter().map(|token| token.sha256));
+        // The oldest are forgotten: they are good for nothing unless somebody names them again.
+        let too_many = self.revoked_tokens.len().saturating_sub(REVOKED_MAX);
+        self.revoked_tokens.drain(..too_many);
+        count
+    }
+
+    /// Keeps revoked what was revoked `before`. How many long-lived bearers it named again, and does not have.
+    pub fn keep_revoked(&mut self, before: &Self) -> usize {
         self.tokens_not_before = self.tokens_not_before.max(before.tokens_not_before);
         self.revoked.clone_from(&before.revoked);
+        self.revoked_tokens.clone_from(&before.revoked_tokens);
+        let named = self.tokens.len();
+        self.tokens.retain(|token| !before.revoked_tokens.contains(&token.sha256));
+        named - self.tokens.len()
     }
 
     /// Adds a secret, as its hash. Those there were are good for `overlap_s` more, 0 being not at all.
@@ -113,5 +130,28 @@ mod tests {
         anew.tokens_not_before = Some(60);
         receiver.keep_revoked(&anew);
         assert_eq!(receiver.tokens_not_before, Some(251), "never taken back");
+    }
+
+    #[test]
+    fn a_revoked_bearer_does_not_come_back_with_the_file_that_names_it() {
+        let token =
+            |n: u8| StaticToken { id: format!("t{n}"), sha256: hash(n), scopes: vec![], expires_at: 1000 };
+        let file = Receiver { tokens: vec![token(0), token(1)], ..Receiver::default() };
+        let mut now = file.clone();
+        assert_eq!((now.revoke_tokens(|t| t.id == "none"), now.revoke_tokens(|t| t.id == "t0")), (0, 1));
+        let mut again = file.clone();
+        assert_eq!(again.keep_revoked(&now), 1);
+        assert_eq!(again, now, "and the next start writes nothing");
+        assert_eq!(again.keep_revoked(&now), 0);
+        assert_eq!((now.revoke_tokens(|_| true), now.tokens.len()), (1, 0));
+        for n in 0..REVOKED_MAX {
+            let mut other = token(2);
+            other.sha256 = n.to_string();
+            now.tokens.push(other);
+            now.revoke_tokens(|_| true);
+        }
+        assert_eq!(now.revoked_tokens.len(), REVOKED_MAX);
+        assert_eq!(now.revoked_tokens.last(), Some(&(REVOKED_MAX - 1).to_string()));
+        assert_eq!(now.check(), Ok(()));
     }
 }

@@ -131,6 +131,9 @@ pub struct Receiver {
     /// Those that were revoked one by one (RFC 7009), until they expire.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Revoked>,
+    /// Hashes of long-lived bearers that were revoked: whoever names one again does not bring it back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked_tokens: Vec<String>,
     /// Secrets for the built-in authorization server.
     pub secrets: Vec<Secret>,
     /// Keys for `private_key_jwt` there (RFC 7523).
@@ -168,6 +171,7 @@ impl Default for Receiver {
             token_lifetime_s: 3600,
             tokens_not_before: None,
             revoked: vec![],
+            revoked_tokens: vec![],
             secrets: vec![],
             jwks: None,
             tokens: vec![],
@@ -266,6 +270,7 @@ impl Receiver {
         bounded("secrets", self.secrets.len(), SECRETS_MAX)?;
         bounded("tokens", self.tokens.len(), TOKENS_MAX)?;
         bounded("revoked", self.revoked.len(), REVOKED_MAX)?;
+        bounded("revoked_tokens", self.revoked_tokens.len(), REVOKED_MAX)?;
         bounded("outside", self.outside.len(), TOKENS_MAX)?;
         once("secrets", self.secrets.iter().map(|s| s.sha256.as_str()))?;
         once("tokens", self.tokens.iter().map(|t| t.sha256.as_str()))?;

@@ -121,6 +121,154 @@ async fn files_are_applied_once_compared_and_pruned() {
 }
 
 #[tokio::test]
+async fn a_set_is_judged_as_a_whole_before_anything_of_it_is_applied() {
+    let hub = Hub::start().await;
+    let file = hub.dir.path().join("set.toml");
+    let apply = async |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let args = [&["apply", "-f", file.to_str().unwrap()][..], more].concat();
+        command(&hub, &args).await
+    };
+    let issuer = |id: &str, iss: &str| {
+        format!(
+            "[[token_issuer]]\ntenant = 'acme'\nid = '{id}'\niss = '{iss}'\njwks = {{ url = 'https://i.example/k' }}\n"
+        )
+    };
+    let acme = "[[tenant]]\nid = 'acme'\n";
+    let same = format!("{acme}{}{}", issuer("a", "https://i.example"), issuer("b", "https://i.example"));
+    let mark = hub.mark("_hub").await;
+    for more in [&["--dry-run"][..], &[]] {
+        let (code, _, said) = apply(&same, more).await;
+        assert!(
+            code == 1 && said.contains("nothing is applied: acme/token-issuers/b: iss is taken"),
+            "{said}"
+        );
+        assert!(!said.contains("token-issuers/a"), "{said}");
+    }
+    assert_eq!(hub.mark("_hub").await, mark, "not even the tenant is made");
+    let other = format!("{acme}{}{}", issuer("a", "https://i.example"), issuer("b", "https://j.example"));
+    let (code, _, said) = apply(&other, &[]).await;
+    assert!(code == 0 && said.contains("3 changed"), "{said}");
+
+    // What an earlier object of the set makes room for, fits; what prune cannot take away stops all of it.
+    let client = format!("{acme}[[client]]\ntenant = 'acme'\nid = 'app'\nbearer_env = 'APPLY_BEARER'\n");
+    assert_eq!(apply(&client, &["--prune"]).await.0, 0);
+    let stream = json!({ "client": "app", "method": "poll", "aud": ["a"], "events_requested": ["*"] });
+    hub.put("acme", "streams", "by-hand", stream).await;
+    let (code, _, said) = apply(&format!("{acme}{}", issuer("c", "https://c.example")), &["--prune"]).await;
+    assert!(code == 1 && said.contains("acme/clients/app: a stream belongs to this client"), "{said}");
+    assert_eq!(hub.admin_send("GET", "/admin/v1/t/acme/token-issuers/c", None).await.0, 404);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn every_object_of_the_example_is_applied_with_its_secrets() {
+    let hub = Hub::start().await;
+    let example = include_str!("../../src/config/example.toml");
+    let file = hub.dir.path().join("example.toml");
+    let variables = [
+        "NIGHT_SHIFT_BEARER",
+        "ACME_KEYCLOAK_BEARER",
+        "ACME_PLATFORM_BEARER",
+        "ACME_PARTNERS_SECRET",
+        "ACME_CRM_SECRET",
+        "ACME_CRM_OLD_SECRET",
+        "ACME_CRM_TOKEN",
+        "ACME_NGINX_BEARER",
+        "ACME_CRM_AUTHORIZATION",
+    ];
+    // Secrets lie in files here: the command of a test has an environment of its own.
+    let mut text = example[example.find("[[tenant]]").unwrap()..].to_string();
+    for name in variables {
+        let value = hub.dir.path().join(name);
+        std::fs::write(&value, format!("{name}-0123456789")).unwrap();
+        for member in ["bearer", "secret", "client_secret", "token", "authorization_header"] {
+            text =
+                text.replace(&format!(" {member}_env = \"{name}\""), &format!(" {member}_file = {value:?}"));
+            text = text
+                .replace(&format!("\n{member}_env = \"{name}\""), &format!("\n{member}_file = {value:?}"));
+        }
+    }
+    std::fs::write(&file, text).unwrap();
+    let from = file.to_str().unwrap();
+    let (code, _, said) = command(&hub, &["apply", "-f", from]).await;
+    assert!(code == 0 && said.contains("+ acme/authorization-servers/partners"), "{code} {said}");
+    let (code, _, said) = command(&hub, &["apply", "-f", from, "--dry-run"]).await;
+    assert!(code == 0 && said.contains("0 would change"), "{code} {said}");
+
+    // Another secret is taken up; none is ever shown.
+    let secrets = || {
+        let dir = hub.data().join("keys/secrets/acme");
+        let files =
+            std::fs::read_dir(dir).unwrap().map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+        let mut found: Vec<String> = files.collect();
+        found.sort();
+        found
+    };
+    assert_eq!(secrets(), ["ACME_CRM_AUTHORIZATION-0123456789", "ACME_PARTNERS_SECRET-0123456789"]);
+    std::fs::write(hub.dir.path().join("ACME_PARTNERS_SECRET"), "another-0123456789").unwrap();
+    let (code, _, said) = command(&hub, &["apply", "-f", from]).await;
+    assert!(code == 0 && said.contains("~ acme/authorization-servers/partners"), "{said}");
+    assert!(said.contains("1 changed") && !said.contains("0123456789"), "{said}");
+    assert_eq!(secrets(), ["ACME_CRM_AUTHORIZATION-0123456789", "another-0123456789"]);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_a_receiver_made_is_nobodys_to_prune() {
+    let hub = Hub::start().await;
+    let file = hub.dir.path().join("set.toml");
+    let apply = async |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        command(&hub, &["apply", "-f", file.to_str().unwrap(), "--prune"]).await
+    };
+    let client = "[[client]]\nid = 'crm'\nbearer_env = 'APPLY_BEARER'\n[client.receiver]\n";
+    assert_eq!(apply(client).await.0, 0);
+    let made = hub
+        .http
+        .post(format!("{}/t/default/ssf/streams", hub.public))
+        .bearer_auth("applied-bearer-0123456789")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 201);
+    let made: Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
+    let path = format!("/admin/v1/t/default/streams/{}", made["stream_id"].as_str().unwrap());
+    for rights in ["derived = true\n", "derived = true\nalg = 'ES256'\n"] {
+        let (code, _, said) = apply(&format!("{client}{rights}")).await;
+        assert!(code == 0 && said.contains("~ default/clients/crm") && !said.contains("streams"), "{said}");
+        let stream = hub.admin_send("GET", &path, None).await.1;
+        assert_eq!((&stream["made_by"], &stream["derived"]), (&json!("client:crm"), &json!(true)));
+    }
+    // One that an earlier release had taken over, as well.
+    let mut stream = hub.admin_send("GET", &path, None).await.1;
+    stream["description"] = "taken over".into();
+    assert_eq!(hub.admin_send("PUT", &format!("{path}?apply=default"), Some(stream)).await.0, 200);
+    let (code, _, said) = apply(&format!("{client}derived = true\nalg = 'ES256'\n")).await;
+    assert!(code == 0 && said.contains("0 changed"), "{said}");
+    assert_eq!(hub.admin_send("GET", &path, None).await.0, 200);
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_none_is_told_as_a_problem() {
+    let hub = Hub::start().await;
+    for query in ["dry_run=maybe", "dry_run=true&dry_run=false", "apply=..", "apply="] {
+        let path = format!("/admin/v1/t/_hub/tenants/x?{query}");
+        let (status, problem) = hub.admin_send("PUT", &path, Some(json!({}))).await;
+        assert_eq!((status, problem["status"].as_u64()), (400, Some(400)), "{query}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
+    }
+    for body in [json!({}), json!({ "apply": "a b" }), json!({ "apply": "x", "put": [{}] }), json!([])] {
+        let (status, problem) = hub.admin_send("POST", "/admin/v1/dry-run", Some(body)).await;
+        assert_eq!((status, problem["status"].as_u64()), (400, Some(400)), "{problem}");
+    }
+    assert_eq!(hub.admin_send("GET", "/admin/v1/t/_hub/tenants/x", None).await.0, 404);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_file_holds_is_changed_there() {
     let bearer = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(bearer.path(), "app-bearer-0123456789").unwrap();

@@ -246,6 +246,59 @@ async fn a_damaged_file_is_refused_and_named_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_backup_of_keys_that_cannot_sign_is_not_restored() {
+    let (hub, idp, _app) = furnished().await;
+    signal(&hub, &idp, 1).await;
+    let home = tempfile::tempdir().unwrap();
+    let jwks = hub.http.get(format!("{}/t/default/jwks.json", hub.public)).send().await.unwrap();
+    assert_eq!(jwks.status(), 200);
+    let own = hub.data().join("keys/t/default");
+    let good = home.path().join("good");
+    assert_eq!(backup(&hub, &good).await.0, 200);
+    // What a rotation beside the copying used to leave: `signing.json` names a key that is not there.
+    let pem = std::fs::read(own.join("sign-ES256.pem")).unwrap();
+    std::fs::remove_file(own.join("sign-ES256.pem")).unwrap();
+    let bad = home.path().join("bad");
+    assert_eq!(backup(&hub, &bad).await.0, 200);
+    std::fs::write(own.join("sign-ES256.pem"), pem).unwrap();
+    let data = home.path().join("data");
+    let refused = format!("{:#}", restore_backup(&config(&hub, &data), &bad, None).unwrap_err());
+    assert!(
+        refused.contains("tenant default could not sign") && refused.contains("sign-ES256.pem"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
+    restore_backup(&config(&hub, &data), &good, None).unwrap();
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_of_sealed_keys_is_restored_with_their_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let key = home.path().join("sealing-key");
+    std::fs::write(&key, "01".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let sealed = format!("[keys]\nsealing_key_file = {key:?}\n");
+    let hub = Hub::start_as(Setup::with(&sealed)).await;
+    hub.tenant("acme").await;
+    let kids = async |hub: &Hub| {
+        let url = format!("{}/t/acme/jwks.json", hub.public);
+        hub.http.get(url).send().await.unwrap().text().await.unwrap()
+    };
+    let published = kids(&hub).await;
+    let dir = home.path().join("backup");
+    assert_eq!(backup(&hub, &dir).await.0, 200);
+    let data = home.path().join("data");
+    let config = config(&hub, &data);
+    hub.stop().await;
+    restore_backup(&config, &dir, None).unwrap();
+    let hub = on(&home, &sealed).await;
+    assert_eq!(kids(&hub).await, published);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn an_interrupted_restore_does_not_start() {
     let home = Arc::new(tempfile::tempdir().unwrap());
     std::fs::create_dir(home.path().join("data")).unwrap();

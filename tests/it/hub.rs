@@ -107,6 +107,11 @@ impl Hub {
         }
     }
 
+    /// Its sequencer, to leave what a crash would leave.
+    pub fn sequencer(&self) -> &ssf_hub::hub::sequencer::Hub {
+        &self.running.as_ref().unwrap().hub
+    }
+
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

@@ -26,6 +26,7 @@ mod pki;
 mod power;
 mod real;
 mod receiver_table;
+mod rights;
 mod subjects;
 mod suite;
 mod tenants;

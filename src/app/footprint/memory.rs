@@ -5,6 +5,7 @@
 use std::mem::size_of;
 
 use super::{Counts, Row, row};
+use crate::api::judge::SET_REQUESTS_MAX;
 use crate::api::serve::CONNECTION_BUFFER_MAX;
 use crate::auth::claims::Claims;
 use crate::auth::introspect::ANSWER_BYTES_MAX;
@@ -48,6 +49,11 @@ fn doors(config: &Config, counts: &Counts) -> Vec<Row> {
             "bodies being read",
             "2 × limits.connections_max × limits.{set,facts,poll,admin}_bytes",
             &[2, limits.connections_max, body],
+        ),
+        row(
+            "a set being judged",
+            "api/judge.rs SET_REQUESTS_MAX × limits.admin_bytes",
+            &[SET_REQUESTS_MAX, limits.admin_bytes],
         ),
         row(
             "answers to polls",

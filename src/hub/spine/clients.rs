@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::trial::Scene;
 use crate::hub::command::Refused;
 use crate::hub::object::{Client, Object, ObjectKind};
-use crate::hub::state::State;
 use crate::stream::receiver::Outside;
 
 /// What a client is known by when it presents it: hashes of its bearers.
@@ -18,15 +18,15 @@ fn outside(client: &Client) -> impl Iterator<Item = &Outside> {
     client.receiver.iter().flat_map(|r| &r.outside)
 }
 
-fn clients(state: &State) -> impl Iterator<Item = &Client> {
-    state.objects().filter_map(|stored| match &stored.object {
+fn clients<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Client> {
+    scene.objects_of(ObjectKind::Client).filter_map(|object| match object {
         Object::Client(client) => Some(client),
         _ => None,
     })
 }
 
 /// Who is who is told apart by the bearer, or by the name at an authorization server.
-pub(super) fn fits(state: &State, client: &Client) -> Result<(), Refused> {
+pub(super) fn fits(scene: &Scene<'_>, client: &Client) -> Result<(), Refused> {
     let taken = |what: &str| Err(Refused::Unfit(format!("{what} is taken by another object")));
     let (mut hashes, mut names) = (BTreeSet::new(), BTreeSet::new());
     for hash in bearers(client) {
@@ -35,13 +35,13 @@ pub(super) fn fits(state: &State, client: &Client) -> Result<(), Refused> {
         }
     }
     for name in outside(client) {
-        if state.object(ObjectKind::AuthorizationServer, &name.authorization_server).is_none() {
+        if scene.object(ObjectKind::AuthorizationServer, &name.authorization_server).is_none() {
             let what = format!("the authorization server {} does not exist", name.authorization_server);
             return Err(Refused::Unfit(what));
         }
         names.insert(name);
     }
-    for other in clients(state).filter(|other| other.id != client.id) {
+    for other in clients(scene).filter(|other| other.id != client.id) {
         if bearers(other).any(|hash| hashes.contains(hash)) {
             return taken("bearer");
         }
@@ -53,6 +53,6 @@ pub(super) fn fits(state: &State, client: &Client) -> Result<(), Refused> {
 }
 
 /// Whether a client is known by its name at this authorization server.
-pub(super) fn knows(state: &State, authorization_server: &str) -> bool {
-    clients(state).any(|client| outside(client).any(|o| o.authorization_server == authorization_server))
+pub(super) fn knows(scene: &Scene<'_>, authorization_server: &str) -> bool {
+    clients(scene).any(|client| outside(client).any(|o| o.authorization_server == authorization_server))
 }

@@ -23,6 +23,9 @@ use crate::lineage::fact::Fact;
 use crate::revocation::key::{KeyHash, SubjectKey};
 use crate::tenant::TenantId;
 
+#[path = "objects_tests.rs"]
+mod objects;
+
 const T0_MS: i64 = 1_700_000_000_000;
 const IDP: &str = "https://idp.example";
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";

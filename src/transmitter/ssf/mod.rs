@@ -4,11 +4,12 @@
 //! refusal, and a stream becomes what its receiver is shown. Never journals, never answers.
 //!
 //! - [`metadata`]: the discovery document
-//! - [`wish`]: what a receiver asks for, [`plan`]: what it gets
+//! - [`wish`]: what a receiver asks for, [`plan`]: what it gets, [`follow`]: what becomes of it when rights change
 //! - [`shown`]: a stream as its receiver sees it
 //! - [`interval`], [`activity`]: how often it verifies, when it was heard of last
 
 pub mod activity;
+pub mod follow;
 pub mod interval;
 pub mod metadata;
 pub mod plan;
