@@ -4,6 +4,8 @@
 //! and intake want the same ones. So these threads step back: whatever else the hub has to do (intake, kills, the gate)
 //! runs first, at once where one of them is running; they take what is left, and a small share where nothing is.
 //! Jobs begin in the order in which they came. Never holds more jobs than it has places for: who comes then waits.
+//! A thread that stands back never wakes a task itself: tokio's wakers hold up all others where they are interrupted, and
+//! it may be interrupted for long. One more thread, with the hub's own priority, tells the answers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// too: a burst is hardly felt, and what is signed goes on going out while SETs storm in. It also bounds how long
 /// another thread can wait for a lock that one of these holds.
 const STEPS_BACK: i32 = 10;
-/// Jobs that may wait, for each thread: so many that none runs dry before the next caller has woken.
+/// Jobs under way or waiting, for each thread: so many that none runs dry before the next caller has woken.
 const PLACES_PER_THREAD: usize = 4;
 
 /// The pool is shutting down, or its work panicked.
@@ -25,7 +27,12 @@ const PLACES_PER_THREAD: usize = 4;
 #[error("the signing pool has stopped")]
 pub struct Stopped;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Tells a caller what was made for it.
+type Tell = Box<dyn FnOnce() + Send>;
+/// Makes it.
+type Job = Box<dyn FnOnce() -> Tell + Send>;
+/// What a thread does all its life.
+type Life = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Queue {
@@ -36,9 +43,18 @@ struct Queue {
 }
 
 #[derive(Default)]
+struct Made {
+    answers: Vec<Tell>,
+    stop: bool,
+}
+
+#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     came: Condvar,
+    /// What is to be told; no caller ever takes this lock.
+    made: Mutex<Made>,
+    made_came: Condvar,
 }
 
 impl Shared {
@@ -77,10 +93,33 @@ impl Shared {
         }
     }
 
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what was made, until nobody makes anything any more.
+    fn tell(&self) {
+        loop {
+            let mut made = self
+                .made_came
+                .wait_while(self.made(), |made| made.answers.is_empty() && !made.stop)
+                .unwrap_or_else(PoisonError::into_inner);
+            if made.answers.is_empty() {
+                return;
+            }
+            let answers = std::mem::take(&mut made.answers);
+            drop(made);
+            answers.into_iter().for_each(|tell| tell());
+        }
+    }
+
     fn run(&self) {
         while let Some(job) = self.take() {
             // A panic is its caller's, who gets no answer: the next one's job is done all the same.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            if let Ok(tell) = catch_unwind(AssertUnwindSafe(job)) {
+                self.made().answers.push(tell);
+                self.made_came.notify_one();
+            }
             // The kernel lets who runs finish its slice, some milliseconds: it ends here, after one signature.
             std::thread::yield_now();
         }
@@ -91,24 +130,50 @@ impl Shared {
 pub struct Pool {
     shared: Arc<Shared>,
     places: Arc<Semaphore>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    signing: Vec<JoinHandle<()>>,
+    telling: Option<JoinHandle<()>>,
 }
 
 impl Pool {
-    /// Starts so many threads, at least one. Where only some can be made those do the work; an error: there is none.
+    /// Starts so many threads that sign, at least one. Where only some can be made those do the work; an error: there is none.
     pub fn start(threads: usize) -> io::Result<Self> {
-        Self::begin(threads, |n, work| std::thread::Builder::new().name(format!("sign {n}")).spawn(work))
+        Self::begin(threads, |name, life| std::thread::Builder::new().name(name).spawn(life))
     }
 
-    fn begin(threads: usize, make: impl Fn(usize, Job) -> io::Result<JoinHandle<()>>) -> io::Result<Self> {
-        let (shared, mut made) = (Arc::new(Shared::default()), vec![]);
-        for n in 0..threads.max(1) {
-            let own = Arc::clone(&shared);
-            let work = move || {
+    fn begin(threads: usize, make: impl Fn(String, Life) -> io::Result<JoinHandle<()>>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let own = Arc::clone(&shared);
+        let telling = Some(make("signed".into(), Box::new(move || own.tell()))?);
+        // From here on its end stops what was started, also where no more can be.
+        let mut pool = Self {
+            shared,
+            places: Arc::new(Semaphore::new(0)),
+            threads: Mutex::new(Threads { signing: vec![], telling }),
+        };
+        let signing = pool.sign_with(threads.max(1), make)?;
+        pool.places.add_permits(signing.len() * PLACES_PER_THREAD);
+        pool.threads.get_mut().unwrap_or_else(PoisonError::into_inner).signing = signing;
+        Ok(pool)
+    }
+
+    fn sign_with(
+        &self,
+        threads: usize,
+        make: impl Fn(String, Life) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let mut made = vec![];
+        for n in 0..threads {
+            let own = Arc::clone(&self.shared);
+            let life = move || {
                 step_back();
                 own.run();
             };
-            match make(n, Box::new(work)) {
+            match make(format!("sign {n}"), Box::new(life)) {
                 Ok(thread) => made.push(thread),
                 Err(error) if made.is_empty() => return Err(error),
                 Err(error) => {
@@ -117,8 +182,7 @@ impl Pool {
                 }
             }
         }
-        let places = Arc::new(Semaphore::new(made.len() * PLACES_PER_THREAD));
-        Ok(Self { shared, places, threads: Mutex::new(made) })
+        Ok(made)
     }
 
     /// Does `work` on one of the threads. Who gives up before it has begun does not get it done.
@@ -129,12 +193,13 @@ impl Pool {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Stopped)?;
         let (answer, answered) = oneshot::channel();
         self.shared.put(Box::new(move || {
-            // It waits no more: the next one may come, while this one is done.
-            drop(place);
-            if !answer.is_closed() {
+            let made = (!answer.is_closed()).then(work);
+            Box::new(move || {
+                // Who waits for a place is woken here too.
+                drop(place);
                 // Whoever gave up meanwhile does not miss it.
-                let _ = answer.send(work());
-            }
+                let _ = made.map(|made| answer.send(made));
+            })
         }));
         answered.await.map_err(|_| Stopped)
     }
@@ -149,12 +214,19 @@ impl Pool {
         self.shared.came.notify_all();
         drop(left);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let here = std::thread::current().id();
-        // The last owner may be a task that one of the threads itself has woken.
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != here) {
-            // A thread that panicked is no more either.
-            let _ = thread.join();
-        }
+        threads.signing.into_iter().for_each(join);
+        // Only now: what they were still making is told.
+        self.shared.made().stop = true;
+        self.shared.made_came.notify_one();
+        threads.telling.into_iter().for_each(join);
+    }
+}
+
+/// Waits for a thread, unless it is this one: the last owner may be a task that one of the threads itself has woken.
+fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != std::thread::current().id() {
+        // A thread that panicked is no more either.
+        let _ = thread.join();
     }
 }
 

@@ -8,10 +8,11 @@ use futures_util::future::{FutureExt as _, join_all};
 
 use super::*;
 
-/// Fails to make a thread from the `n`th on.
+/// `n` threads can be made, the one that tells among them.
 fn with_threads(n: usize, of: usize) -> io::Result<Pool> {
-    Pool::begin(of, |i, work| match i < n {
-        true => std::thread::Builder::new().spawn(work),
+    let made = AtomicUsize::new(0);
+    Pool::begin(of, move |_, life| match made.fetch_add(1, Ordering::SeqCst) < n {
+        true => std::thread::Builder::new().spawn(life),
         false => Err(io::ErrorKind::WouldBlock.into()),
     })
 }
@@ -60,6 +61,13 @@ async fn the_threads_step_back_and_nobody_else_does() {
     for _ in 0..2 {
         assert_eq!(pool.run(own).await.unwrap(), (before + STEPS_BACK).min(19));
     }
+    let (tell, told) = mpsc::channel();
+    pool.shared.put(Box::new(move || Box::new(move || tell.send(own()).unwrap())));
+    assert_eq!(
+        told.recv_timeout(Duration::from_secs(5)),
+        Ok(before),
+        "who wakes others has not stepped back"
+    );
     assert_eq!(own(), before);
     let other = std::thread::spawn(own).join().unwrap();
     assert_eq!(other, before, "a thread made later has the priority of who made it");
@@ -67,9 +75,11 @@ async fn the_threads_step_back_and_nobody_else_does() {
 
 #[tokio::test]
 async fn what_threads_there_are_do_the_work() {
-    assert_eq!(with_threads(0, 3).err().map(|e| e.kind()), Some(io::ErrorKind::WouldBlock));
-    let pool = with_threads(1, 3).unwrap();
-    assert_eq!(pool.threads.lock().unwrap().len(), 1);
+    for none in 0..2 {
+        assert_eq!(with_threads(none, 3).err().map(|e| e.kind()), Some(io::ErrorKind::WouldBlock));
+    }
+    let pool = with_threads(2, 3).unwrap();
+    assert_eq!(pool.threads.lock().unwrap().signing.len(), 1);
     let all = join_all((0..20).map(|n| pool.run(move || n))).await;
     assert!(all.into_iter().map(Result::unwrap).eq(0..20));
     assert_eq!(Pool::start(0).unwrap().run(|| 7).await.unwrap(), 7, "at least one");
@@ -130,7 +140,9 @@ async fn stopping_waits_for_what_runs_and_answers_what_waits() {
     };
     let (first, ()) = tokio::join!(busy, others);
     assert!(first.is_ok(), "what had begun was finished");
-    assert!(pool.threads.lock().unwrap().is_empty());
+    let threads = pool.threads.lock().unwrap();
+    assert!(threads.signing.is_empty() && threads.telling.is_none());
+    drop(threads);
     assert!(pool.run(|| ()).await.is_err());
     pool.stop();
 }
@@ -143,6 +155,7 @@ fn the_last_owner_may_be_one_of_its_own_threads() {
     shared.put(Box::new(move || {
         drop(own);
         tell.send(()).unwrap();
+        Box::new(|| ())
     }));
     told.recv_timeout(Duration::from_secs(5)).unwrap();
 }
