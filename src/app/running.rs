@@ -12,6 +12,7 @@ use super::tasks::Tasks;
 use crate::hub::mirror::Feed;
 use crate::hub::sequencer::Hub;
 use crate::hub::spine::{Fatal, Spine};
+use crate::transmitter::signer::Signer;
 
 /// How long running requests may take to finish at the end; with what the sequencer and the mirror still write, 10 s.
 const FINISH: Duration = Duration::from_secs(9);
@@ -29,6 +30,7 @@ pub struct Running {
     pub(super) tasks: Tasks,
     pub(super) stop: watch::Sender<bool>,
     pub(super) ready: Arc<AtomicBool>,
+    pub(super) signer: Arc<Signer>,
     pub(super) sequencer: Option<JoinHandle<Result<Spine, Fatal>>>,
     pub(super) mirror: Option<(Arc<Feed>, JoinHandle<()>)>,
     pub(super) projection: Option<projections::Running>,
@@ -84,6 +86,7 @@ impl Running {
                 feed.stop();
                 let _ = thread.join();
             }
+            self.signer.stop();
             ended
         });
         match joined.await? {

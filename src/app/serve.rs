@@ -41,7 +41,7 @@ use crate::outbox::queues::Outbox;
 use crate::receiver::{self, issuers::Issuers, push::Door};
 use crate::telemetry;
 use crate::tenant::TenantId;
-use crate::transmitter::{self, issue::Issuer, poll, push, signer::Signer};
+use crate::transmitter::{self, issue::Issuer, poll, pool::Pool, push, signer::Signer};
 
 /// Time and chance of a hub.
 #[derive(Clone)]
@@ -170,12 +170,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let tasks = Tasks::default();
     let transmitting = super::convert::transmitter(&config);
     let issuer = Issuer::new(journal_id.0, &config.public_url);
-    let signer = Arc::new(Signer::new(
-        issuer.clone(),
-        keys.clone(),
-        transmitting.sign_parallel(),
-        transmitting.signed_cache_max,
-    ));
+    let pool = Pool::start(transmitting.sign_parallel()).context("no signing thread can start")?;
+    let signer = Arc::new(Signer::new(issuer.clone(), keys.clone(), pool, transmitting.signed_cache_max));
     let outcomes: Arc<dyn Outcomes> = Arc::new(Telling(hub.clone()));
     let transmitted = transmitter::metrics::Metrics::default();
     page.with(|registry| transmitted.register(registry, outbox.clone(), signer.made()));
@@ -353,6 +349,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         tasks,
         stop,
         ready,
+        signer,
         sequencer: Some(sequencer_thread),
         mirror: mirror_thread,
         projection,

@@ -14,6 +14,7 @@ pub mod followed;
 pub mod issue;
 pub mod metrics;
 pub mod poll;
+pub mod pool;
 pub mod post;
 #[cfg(feature = "kafka")]
 pub mod projection;

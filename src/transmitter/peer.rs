@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::config::Config;
 use super::issue::Issuer;
 use super::metrics::Metrics;
+use super::pool::Pool;
 use super::signer::Signer;
 use super::{poll, push};
 use crate::clock::{OsChance, Stopwatch, System};
@@ -192,7 +193,7 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let keys = Arc::new(Keys::open(dir.path(), Arc::new(OsChance)).unwrap());
         let issuer = Issuer::new([7; 16], "http://127.0.0.1:1");
-        let signer = Arc::new(Signer::new(issuer, keys.clone(), 2, 1_000));
+        let signer = Arc::new(Signer::new(issuer, keys.clone(), Pool::start(2).unwrap(), 1_000));
         Self {
             tenant: TenantId::default_tenant(),
             outbox: Arc::default(),
@@ -210,7 +211,7 @@ impl Rig {
     pub fn restarted(self) -> Self {
         let keys = Arc::new(Keys::open(self.dir.path(), Arc::new(OsChance)).unwrap());
         let issuer = Issuer::new([7; 16], "http://127.0.0.1:1");
-        let signer = Arc::new(Signer::new(issuer, keys.clone(), 2, 1_000));
+        let signer = Arc::new(Signer::new(issuer, keys.clone(), Pool::start(2).unwrap(), 1_000));
         Self { outbox: Arc::default(), heard: Arc::default(), signer, keys, ..self }
     }
 

@@ -154,11 +154,13 @@ impl Poll {
         }
     }
 
-    /// Signs what is offered, all at once on the pool, and writes the answer (POLL-12).
+    /// Signs what is offered, all at once, and writes the answer (POLL-12).
     async fn answer(&self, queue: &Queue, offer: Offer) -> PollAnswer {
         let (tenant, stream) = (&queue.tenant, &offer.stream);
         let signer = &self.parts.signer;
-        let signing = offer.items.iter().map(|(item, claims)| signer.signed(tenant, *item, claims, stream));
+        let together = offer.items.len();
+        let signing =
+            offer.items.iter().map(|(item, claims)| signer.signed(tenant, *item, claims, stream, together));
         let (mut sets, mut names, mut size, mut unsigned) = (Vec::new(), Vec::new(), 0_usize, 0_usize);
         for (signed, (item, claims)) in join_all(signing).await.into_iter().zip(&offer.items) {
             let set = match signed {

@@ -89,7 +89,7 @@ impl Push {
             let original = original.ok_or_else(Answer::no_original)?;
             return Ok((original.jti.clone(), "".into(), original.compact.as_bytes().to_vec()));
         }
-        match self.parts.signer.signed(&queue.tenant, job.item, &job.claims, &job.stream).await {
+        match self.parts.signer.signed(&queue.tenant, job.item, &job.claims, &job.stream, 1).await {
             Ok(set) => Ok((set.jti, set.kid, set.compact.as_bytes().to_vec())),
             Err(error) => {
                 tracing::error!(tenant = %queue.tenant, stream_id = job.stream.stream_id, %error, "cannot sign");

@@ -1,16 +1,17 @@
 //! Signing, lazily and on a bounded pool: one signature per cause, audience and algorithm (DESIGN 4, 5).
 //!
-//! Push tasks and polls call it. RSA takes most of a millisecond, so it never runs on a thread that serves;
-//! no more signatures are made at once than there are permits. What a revoked key signed is never handed out again: it is
-//! signed anew, under the same `jti`. Never holds a lock across an await.
+//! Push tasks and polls call it. RSA takes most of a millisecond, so it never runs on a thread that serves: it goes to
+//! the pool, whose threads stand back behind everything else. A few signatures on curves cost less than the exchange that
+//! carries them and are made where they are wanted. What a revoked key signed is never handed out again: it is signed
+//! anew, under the same `jti`. Never holds a lock across an await.
 
 use std::sync::Arc;
 
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
 
 use super::dress::dress;
 use super::issue::{Issuer, jti};
+use super::pool::{Pool, Stopped};
 use super::signed::{Cache, Key};
 use crate::hub::effect::{Claims, Item};
 use crate::jose::alg::Alg;
@@ -24,6 +25,9 @@ use crate::tenant::TenantId;
 
 /// The short media type that SETs carry as `typ` (RFC 8417, 2.3).
 const TYP: &str = "secevent+jwt";
+/// So many signatures of a quick algorithm that are wanted together are made on the caller's thread: it is held no longer
+/// than one RSA signature would hold it.
+const HERE_MAX: usize = 16;
 
 /// Why a SET could not be signed: the operator's to mend, tried again meanwhile.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +42,8 @@ pub enum Error {
     #[error(transparent)]
     NotJson(#[from] NotJson),
     /// The pool is shutting down.
-    #[error("the signing pool has stopped")]
-    Stopped,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// A SET ready to go.
@@ -55,21 +59,25 @@ pub struct SignedSet {
     pub kid: Arc<str>,
 }
 
-/// The signing pool with its cache.
+/// Names and signs, with the pool and its cache.
 pub struct Signer {
     /// Names what is signed.
     pub issuer: Issuer,
     keys: Arc<Keys>,
-    permits: Arc<Semaphore>,
+    pool: Pool,
     cache: Cache,
     made: Counter,
 }
 
 impl Signer {
-    /// Signs at most `parallel` at once and keeps at most `cache_max` SETs.
-    pub fn new(issuer: Issuer, keys: Arc<Keys>, parallel: usize, cache_max: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(parallel.max(1)));
-        Self { issuer, keys, permits, cache: Cache::new(cache_max), made: Counter::default() }
+    /// Signs on the pool and keeps at most `cache_max` SETs.
+    pub fn new(issuer: Issuer, keys: Arc<Keys>, pool: Pool, cache_max: usize) -> Self {
+        Self { issuer, keys, pool, cache: Cache::new(cache_max), made: Counter::default() }
+    }
+
+    /// Ends the pool's threads and waits for them, at most one signature each. Nothing is signed there any more.
+    pub fn stop(&self) {
+        self.pool.stop();
     }
 
     /// How many signatures were made; a handle, for the metrics.
@@ -78,13 +86,15 @@ impl Signer {
     }
 
     /// The SET of an item for a stream: from the cache, or signed now. Streams with the same audience and
-    /// algorithm share it; callers that ask at the same time wait for one signature.
+    /// algorithm share it; callers that ask at the same time wait for one signature. `together` is how many SETs this
+    /// caller wants at once.
     pub async fn signed(
         &self,
         tenant: &TenantId,
         item: Item,
         claims: &Arc<Claims>,
         stream: &Stream,
+        together: usize,
     ) -> Result<SignedSet, Error> {
         let aud_json: Arc<str> = stream.aud_json().into();
         let name = self.issuer.name(tenant, item, &aud_json);
@@ -93,7 +103,9 @@ impl Signer {
         let kid: Arc<str> = key.kid().into();
         let (tenant_id, dialect) = (tenant.clone(), stream.dialect);
         let slot = self.cache.slot(Key { tenant: tenant_id, item, aud_json, kid: Arc::clone(&kid), dialect });
-        let compact = slot.get_or_try_init(|| self.sign(tenant, &jti, claims, stream, key)).await?;
+        let here = key.alg().is_quick() && together <= HERE_MAX;
+        let signing = || self.sign(self.work(tenant, &jti, claims, stream, key), here);
+        let compact = slot.get_or_try_init(signing).await?;
         Ok(SignedSet { name, compact: Arc::clone(compact), jti, kid })
     }
 
@@ -119,34 +131,37 @@ impl Signer {
         keys.revoked(stream.alg).into_iter().map(handed_out).filter(|was| *was).count() > 0
     }
 
-    /// The key that signs now. Reading or making one is work for the pool.
+    /// The key that signs now. Reading or making one blocks.
     async fn key(&self, tenant: &TenantId, alg: Alg) -> Result<Arc<SigningKey>, Error> {
         if let Some(key) = self.keys.ready(tenant, alg) {
             return Ok(key);
         }
         let (keys, tenant) = (Arc::clone(&self.keys), tenant.clone());
         let finding = move || keys.tenant(&tenant)?.signing(alg);
-        Ok(tokio::task::spawn_blocking(finding).await.map_err(|_| Error::Stopped)??)
+        Ok(tokio::task::spawn_blocking(finding).await.map_err(|_| Stopped)??)
     }
 
-    async fn sign(
+    /// What is to be done, claims and signature, wherever that will be.
+    fn work(
         &self,
         tenant: &TenantId,
         jti: &str,
         claims: &Arc<Claims>,
         stream: &Stream,
         key: Arc<SigningKey>,
-    ) -> Result<Arc<str>, Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Stopped)?;
+    ) -> impl FnOnce() -> Result<Arc<str>, Error> + Send + use<> {
         let claims = Arc::clone(claims);
         let (iss, aud, dialect) = (self.issuer.iss(tenant), sorted(&stream.aud), stream.dialect);
         let payload_of = Payload { iss, jti: jti.into(), aud, dialect };
-        let signing = move || -> Result<Arc<str>, Error> {
-            // The permit lies in the closure: a caller that gives up does not let one more in.
-            let _permit = permit;
-            Ok(sign_compact(&key, TYP, &payload_of.bytes(&claims)?)?.into())
-        };
-        let compact = tokio::task::spawn_blocking(signing).await.map_err(|_| Error::Stopped)??;
+        move || Ok(sign_compact(&key, TYP, &payload_of.bytes(&claims)?)?.into())
+    }
+
+    async fn sign(
+        &self,
+        work: impl FnOnce() -> Result<Arc<str>, Error> + Send + 'static,
+        here: bool,
+    ) -> Result<Arc<str>, Error> {
+        let compact = if here { work()? } else { self.pool.run(work).await?? };
         self.made.inc();
         Ok(compact)
     }
