@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::certificates;
 use super::tasks::Tasks;
+use crate::api::Router;
 use crate::api::serve::{Limits, Metrics, Served, serve};
 use crate::clock::SharedClock;
 use crate::config::Config;
