@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{acting, reading};
 use super::problem::Problem;
-use super::{Api, credentials, deliveries, emit, keys, objects, openapi, unread};
+use super::{Api, bearer, credentials, deliveries, emit, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::hex;
 use crate::hub::command::{StreamAct, StreamChange};
@@ -66,6 +66,7 @@ pub fn routes(api: Arc<Api>) -> Router {
             "/admin/v1/t/{tenant}/{collection}/{id}",
             get(objects::read).put(objects::put).delete(objects::remove),
         )
+        .route("/admin/v1/t/{tenant}/{collection}/{id}/bearer", post(bearer::renew))
         .with_state(api)
 }
 

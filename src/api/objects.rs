@@ -1,6 +1,6 @@
 //! `GET`, `PUT`, `DELETE /admin/v1/t/{tenant}/{collection}[/{id}]`: what operators configure.
 //!
-//! Instead of `bearer_sha256` a secret `bearer` may be given, or `"new_bearer": true`; a push stream takes
+//! Instead of `bearer_sha256` a secret `bearer` may be given, or `"new_bearer": true` ([`bearer`]); a push stream takes
 //! `authorization_header`. Only the hash, or the id of a file in `keys/`, reaches the journal; a new bearer is answered once.
 
 use std::sync::Arc;
@@ -12,14 +12,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Api;
+use super::bearer;
 use super::credentials;
 use super::diff;
 use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::secret::Secret;
 use super::unread;
-use crate::auth;
-use crate::clock::{OsChance, random_secret};
 use crate::hub::command::Refused;
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::owner::{self, Owner};
@@ -30,10 +29,7 @@ use crate::stream::receiver::Receiver;
 use crate::tenant::TenantId;
 use crate::transmitter::ssf::plan;
 
-/// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
-pub(super) const BEARER_MIN: usize = 16;
-
-fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
+pub(super) fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
     let kind = ObjectKind::of_collection(collection).ok_or_else(Problem::not_found)?;
     let tenant = TenantId::parse(tenant).map_err(|_| Problem::not_found())?;
     if kind.in_hub() != tenant.is_hub() {
@@ -47,6 +43,7 @@ fn shown(stored: &Stored) -> Value {
     let mut value = members(&stored.object);
     value.remove("bearer_sha256");
     value.remove("authorization_secret");
+    credentials::hide_hashes(value.get_mut("old_bearers"));
     if let Some(Value::Object(asked)) = value.get_mut("introspection") {
         asked.remove("secret");
     }
@@ -138,7 +135,7 @@ pub async fn put(
     }
     // What stays as it was is looked up below: nobody may change it in between.
     let _editing = api.editing.lock().await;
-    let new_bearer = bearer_of(&api, &tenant, kind, &id, &mut given).await?;
+    let new_bearer = bearer::of_put(&api, &tenant, kind, &id, &mut given).await?;
     let new_secret = credentials::of_receiver(&api, &tenant, &id, &mut given).await?;
     let secret = Secret::of(&api, &tenant, kind, &id, &mut given).await?;
     let object: Object =
@@ -218,43 +215,6 @@ fn tag(kind: ObjectKind) -> &'static str {
         ObjectKind::Point => "point",
         ObjectKind::AuthorizationServer => "authorization_server",
     }
-}
-
-/// The hash of the bearer given or made; one that is left out stays as it was.
-async fn bearer_of(
-    api: &Api,
-    tenant: &TenantId,
-    kind: ObjectKind,
-    id: &str,
-    given: &mut Map<String, Value>,
-) -> Result<Option<String>, Problem> {
-    let bearer = match given.remove("bearer") {
-        Some(Value::String(bearer)) if bearer.len() >= BEARER_MIN && auth::bearer::is_token(&bearer) => {
-            Some(bearer)
-        }
-        Some(_) => {
-            let what = "bearer must be a string of at least 16 characters, of those that a bearer has (RFC 6750, 2.1)";
-            return Err(Problem::bad_request(what));
-        }
-        None => None,
-    };
-    let made = match given.remove("new_bearer") {
-        Some(Value::Bool(true)) => Some(random_secret(&OsChance)),
-        Some(Value::Bool(false)) | None => None,
-        Some(_) => return Err(Problem::bad_request("new_bearer must be true or false")),
-    };
-    let said = [made.is_some(), bearer.is_some(), given.contains_key("bearer_sha256")];
-    if said.into_iter().filter(|said| *said).count() > 1 {
-        return Err(Problem::bad_request("give one of bearer, new_bearer and bearer_sha256"));
-    }
-    if let Some(bearer) = made.as_ref().or(bearer.as_ref()) {
-        given.insert("bearer_sha256".into(), crate::keys::hash_secret(bearer).into());
-    } else if !given.contains_key("bearer_sha256")
-        && let Some(old) = stored_member(api, tenant, kind, id, "bearer_sha256").await?
-    {
-        given.insert("bearer_sha256".into(), old);
-    }
-    Ok(made)
 }
 
 pub(super) async fn stored_member(

@@ -70,14 +70,13 @@ impl Spine {
                 Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
             }
             Object::Operator(_) | Object::Point(_) => {
-                let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
-                let others = state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
+                let (kind, id) = (object.kind(), object.id());
+                let mut others =
+                    state.objects().map(|o| &o.object).filter(|o| o.kind() == kind && o.id() != id);
                 // Who is who is told apart by the bearer.
-                if bearer.is_some() && others.map(Object::bearer_sha256).any(|other| other == bearer) {
-                    taken("bearer")
-                } else {
-                    Ok(())
-                }
+                let shares =
+                    |other: &Object| other.bearers().any(|hash| object.bearers().any(|own| own == hash));
+                if others.any(shares) { taken("bearer") } else { Ok(()) }
             }
             _ => Ok(()),
         }
