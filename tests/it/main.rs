@@ -23,6 +23,7 @@ mod pki;
 mod power;
 mod real;
 mod receiver_table;
+mod rotation;
 mod tenants;
 mod tls;
 mod transmitter;
