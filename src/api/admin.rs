@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::facts::Receipt;
 use super::operator::{Asked, acting, asked, reading};
 use super::problem::Problem;
-use super::{Api, accounts, credentials, deliveries, emit, judge, keys, objects, openapi, unread};
+use super::{Api, accounts, bearer, credentials, deliveries, emit, judge, keys, objects, openapi, unread};
 use crate::gate::ruling::Ruling;
 use crate::hub::base::{Folded as _, hex};
 use crate::hub::command::{Refused, StreamAct, StreamChange};
@@ -70,6 +70,7 @@ pub fn routes(api: Arc<Api>) -> Router {
             "/admin/v1/t/{tenant}/{collection}/{id}",
             get(objects::read).put(objects::put).delete(objects::remove),
         )
+        .route("/admin/v1/t/{tenant}/{collection}/{id}/bearer", post(bearer::renew))
         .with_state(api)
 }
 

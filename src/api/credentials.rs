@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::objects::{BEARER_MIN, stored_member};
+use super::objects::stored_member;
 use super::operator::admin;
 use super::problem::Problem;
 use super::unread;
@@ -25,9 +25,11 @@ use crate::stream::is_id;
 use crate::stream::receiver::{Receiver, Scope, StaticToken};
 use crate::tenant::{EntryId, TenantId};
 
+/// Shortest secret or bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
+const BEARER_MIN: usize = 16;
 /// Longest life of a long-lived token (s): ten years.
 const TOKEN_LIFE_MAX_S: i64 = 10 * 366 * 86_400;
-/// Longest overlap of two secrets (s).
+/// Longest overlap of two secrets, or two bearers (s).
 const OVERLAP_MAX_S: i64 = 366 * 86_400;
 
 /// Takes hashes, and what is nobody's to see, out of a receiver that is shown.
@@ -35,26 +37,27 @@ pub(super) fn hide(receiver: &mut Map<String, Value>) {
     receiver.remove("revoked");
     receiver.remove("revoked_tokens");
     for list in ["secrets", "tokens"] {
-        for item in receiver.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Value::Object(item) = item {
-                item.remove("sha256");
-            }
+        hide_hashes(receiver.get_mut(list));
+    }
+}
+
+/// Takes the hashes out of a list of credentials.
+pub(super) fn hide_hashes(list: Option<&mut Value>) {
+    for item in list.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(item) = item {
+            item.remove("sha256");
         }
     }
 }
 
-/// A value that somebody chose: long enough that its plain hash tells nobody what it was.
-fn chosen(value: &Value, name: &str) -> Result<String, Problem> {
+/// A value that somebody chose, as its hash: long enough that a plain hash tells nobody what it was.
+pub(super) fn chosen(value: &Value, name: &str) -> Result<String, Problem> {
     let good = |text: &&str| text.len() >= BEARER_MIN && auth::bearer::is_token(text);
     let text = value.as_str().filter(good);
     text.map(hash_secret).ok_or_else(|| {
         let what = "a string of at least 16 characters, of those that a bearer has (RFC 6750, 2.1)";
-        Problem::bad_request(format!("receiver.{name} must be {what}"))
+        Problem::bad_request(format!("{name} must be {what}"))
     })
-}
-
-fn now_s(api: &Api) -> i64 {
-    api.clock.wall_ms().div_euclid(1000)
 }
 
 /// Puts hashes in the place of what a `PUT` of a client says about its receiver's credentials; what it does not speak
@@ -70,7 +73,7 @@ pub(super) async fn of_receiver(
     let before: Option<Receiver> = before.and_then(|value| serde_json::from_value(value).ok());
     let before = before.unwrap_or_default();
     let asked = Asked::take(receiver)?;
-    let now_s = now_s(api);
+    let now_s = api.now_s();
     let mut kept = before.clone();
     kept.drop_expired(now_s);
     if let Some(sha256) = asked.sha256() {
@@ -98,7 +101,7 @@ struct Asked {
 
 impl Asked {
     fn take(receiver: &mut Map<String, Value>) -> Result<Self, Problem> {
-        let given = receiver.remove("secret").map(|value| chosen(&value, "secret")).transpose()?;
+        let given = receiver.remove("secret").map(|value| chosen(&value, "receiver.secret")).transpose()?;
         let made = match receiver.remove("new_secret") {
             Some(Value::Bool(true)) => Some(random_secret(&OsChance)),
             Some(Value::Bool(false)) | None => None,
@@ -116,7 +119,7 @@ impl Asked {
     }
 }
 
-fn overlap(value: Option<&Value>) -> Result<i64, Problem> {
+pub(super) fn overlap(value: Option<&Value>) -> Result<i64, Problem> {
     let Some(value) = value else { return Ok(0) };
     let overlap_s = value.as_i64().filter(|s| (0..=OVERLAP_MAX_S).contains(s));
     overlap_s.ok_or_else(|| Problem::bad_request(format!("overlap_s must be from 0 to {OVERLAP_MAX_S}")))
@@ -137,7 +140,7 @@ fn secrets(receiver: &mut Map<String, Value>, kept: &Receiver, one_is_new: bool)
             for item in items {
                 let Value::Object(item) = item else { continue };
                 if let Some(value) = item.remove("secret") {
-                    item.insert("sha256".into(), chosen(&value, "secrets[].secret")?.into());
+                    item.insert("sha256".into(), chosen(&value, "receiver.secrets[].secret")?.into());
                 }
             }
         }
@@ -155,7 +158,7 @@ fn tokens(receiver: &mut Map<String, Value>, kept: &Receiver) -> Result<(), Prob
             for item in items {
                 let Value::Object(item) = item else { continue };
                 if let Some(value) = item.remove("token") {
-                    item.insert("sha256".into(), chosen(&value, "tokens[].token")?.into());
+                    item.insert("sha256".into(), chosen(&value, "receiver.tokens[].token")?.into());
                 } else if !item.contains_key("sha256")
                     && let Some(old) = kept.tokens.iter().find(|t| item.get("id") == Some(&json!(t.id)))
                 {
@@ -203,7 +206,7 @@ fn no_receiver(client: &Client) -> Problem {
     Problem::new(StatusCode::CONFLICT, format!("the client {} is no receiver", client.id))
 }
 
-async fn asked<T: for<'de> Deserialize<'de>>(
+pub(super) async fn asked<T: for<'de> Deserialize<'de>>(
     api: &Api,
     tenant: &str,
     request: Request,
@@ -231,7 +234,7 @@ pub async fn new_secret(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let (by, tenant, NewSecret { overlap_s }) = asked(&api, &tenant, request).await?;
-    let (overlap_s, now_s) = (overlap(overlap_s.as_ref())?, now_s(&api));
+    let (overlap_s, now_s) = (overlap(overlap_s.as_ref())?, api.now_s());
     let secret = random_secret(&OsChance);
     let sha256 = hash_secret(&secret);
     let (entry, ()) = edit(&api, &tenant, &id, Some(&by), |receiver| {
@@ -268,7 +271,7 @@ pub async fn new_token(
     if !is_id(&name) {
         return Err(Problem::bad_request("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`"));
     }
-    let (now_s, token) = (now_s(&api), random_secret(&OsChance));
+    let (now_s, token) = (api.now_s(), random_secret(&OsChance));
     let expires_at = now_s.saturating_add(expires_in_s);
     let sha256 = hash_secret(&token);
     let (entry, name) = edit(&api, &tenant, &id, Some(&by), |receiver| {
@@ -311,7 +314,7 @@ pub async fn revoke_all(
 ) -> Result<StatusCode, Problem> {
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
-    let now_s = now_s(&api);
+    let now_s = api.now_s();
     edit(&api, &tenant, &id, None, |receiver| {
         receiver.revoke_tokens(|_| true);
         receiver.revoke_issued(now_s);

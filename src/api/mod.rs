@@ -9,8 +9,8 @@
 //! - [`public`], [`facts`]: what other systems call
 //! - [`ssf`] (with `asked`, `ssf_stream`): the management API of SSF 1.0
 //! - [`oauth`], [`well_known`]: the built-in authorization server, and what clients find out by themselves
-//! - [`admin`], [`objects`] (with `judge`, `secret`, `diff`), [`credentials`], [`keys`], [`emit`], [`accounts`],
-//!   [`deliveries`]: what operators call; [`operator`]: who may
+//! - [`admin`], [`objects`] (with `judge`, `secret`, `diff`), [`bearer`], [`credentials`], [`keys`], [`emit`],
+//!   [`accounts`], [`deliveries`]: what operators call; [`operator`]: who may
 //! - [`editing`]: who changes objects, one after the other
 //! - [`openapi`]: both, described
 //! - [`problem`], [`push_error`]: errors as RFC 9457 problems and as RFC 8935 objects
@@ -19,6 +19,7 @@ pub mod access;
 pub mod accounts;
 pub mod admin;
 mod asked;
+pub mod bearer;
 pub mod credentials;
 pub mod deliveries;
 mod diff;
@@ -153,13 +154,18 @@ fn public_tenant(name: &str) -> Result<TenantId, Problem> {
 }
 
 impl Api {
+    /// What time it is (s since 1970).
+    fn now_s(&self) -> i64 {
+        self.clock.wall_ms().div_euclid(1000)
+    }
+
     /// The client behind a bearer. An unknown one is 401 before anything else is looked at.
     fn client(&self, tenant: &TenantId, headers: &http::HeaderMap) -> Result<Arc<Client>, Problem> {
         let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized(auth::challenge(headers)))?;
         let hash = crate::keys::hash_secret(bearer);
         self.views
             .of(tenant)
-            .and_then(|view| view.clients.get(&hash).cloned())
+            .and_then(|view| view.client(&hash)?.at(self.now_s()).cloned())
             .ok_or_else(|| Problem::unauthorized("Bearer error=\"invalid_token\""))
     }
 }

@@ -1,6 +1,6 @@
 //! `GET`, `PUT`, `DELETE /admin/v1/t/{tenant}/{collection}[/{id}]`: what operators configure.
 //!
-//! Instead of `bearer_sha256` a secret `bearer` may be given, or `"new_bearer": true`; a push stream takes
+//! Instead of `bearer_sha256` a secret `bearer` may be given, or `"new_bearer": true` ([`bearer`]); a push stream takes
 //! `authorization_header`. Only the hash, or the id of a file in `keys/`, reaches the journal; a new bearer is answered once.
 
 use std::sync::Arc;
@@ -15,9 +15,7 @@ use serde_json::{Map, Value, json};
 use super::operator::{admin, reading};
 use super::problem::Problem;
 use super::secret::Secret;
-use super::{Api, credentials, judge, unread};
-use crate::auth;
-use crate::clock::{OsChance, random_secret};
+use super::{Api, bearer, credentials, judge, unread};
 use crate::hub::object::{Object, ObjectKind};
 use crate::hub::owner;
 use crate::hub::spine::trial::Trial;
@@ -26,9 +24,6 @@ use crate::jose::exact;
 use crate::stream::is_id;
 use crate::tenant::TenantId;
 use crate::transmitter::ssf::follow;
-
-/// Shortest bearer, in characters: of a shorter one the plain hash in the journal could be guessed.
-pub(super) const BEARER_MIN: usize = 16;
 
 pub(super) fn target(tenant: &str, collection: &str) -> Result<(TenantId, ObjectKind), Problem> {
     let kind = ObjectKind::of_collection(collection).ok_or_else(Problem::not_found)?;
@@ -44,6 +39,7 @@ fn shown(stored: &Stored) -> Value {
     let mut value = members(&stored.object);
     value.remove("bearer_sha256");
     value.remove("authorization_secret");
+    credentials::hide_hashes(value.get_mut("old_bearers"));
     if let Some(Value::Object(asked)) = value.get_mut("introspection") {
         asked.remove("secret");
     }
@@ -178,7 +174,7 @@ pub(super) async fn prepare(
     if given.insert(name.into(), id.into()).is_some_and(|old| old != id) {
         return Err(Problem::bad_request(format!("{name} differs from the path")));
     }
-    let new_bearer = bearer_of(api, tenant, kind, id, &mut given).await?;
+    let new_bearer = bearer::of_put(api, tenant, kind, id, &mut given).await?;
     let new_secret = credentials::of_receiver(api, tenant, id, &mut given).await?;
     let secret = Secret::of(api, tenant, kind, id, &mut given).await?;
     let object: Object =
@@ -199,43 +195,6 @@ fn tag(kind: ObjectKind) -> &'static str {
         ObjectKind::Point => "point",
         ObjectKind::AuthorizationServer => "authorization_server",
     }
-}
-
-/// The hash of the bearer given or made; one that is left out stays as it was.
-async fn bearer_of(
-    api: &Api,
-    tenant: &TenantId,
-    kind: ObjectKind,
-    id: &str,
-    given: &mut Map<String, Value>,
-) -> Result<Option<String>, Problem> {
-    let bearer = match given.remove("bearer") {
-        Some(Value::String(bearer)) if bearer.len() >= BEARER_MIN && auth::bearer::is_token(&bearer) => {
-            Some(bearer)
-        }
-        Some(_) => {
-            let what = "bearer must be a string of at least 16 characters, of those that a bearer has (RFC 6750, 2.1)";
-            return Err(Problem::bad_request(what));
-        }
-        None => None,
-    };
-    let made = match given.remove("new_bearer") {
-        Some(Value::Bool(true)) => Some(random_secret(&OsChance)),
-        Some(Value::Bool(false)) | None => None,
-        Some(_) => return Err(Problem::bad_request("new_bearer must be true or false")),
-    };
-    let said = [made.is_some(), bearer.is_some(), given.contains_key("bearer_sha256")];
-    if said.into_iter().filter(|said| *said).count() > 1 {
-        return Err(Problem::bad_request("give one of bearer, new_bearer and bearer_sha256"));
-    }
-    if let Some(bearer) = made.as_ref().or(bearer.as_ref()) {
-        given.insert("bearer_sha256".into(), crate::keys::hash_secret(bearer).into());
-    } else if !given.contains_key("bearer_sha256")
-        && let Some(old) = stored_member(api, tenant, kind, id, "bearer_sha256").await?
-    {
-        given.insert("bearer_sha256".into(), old);
-    }
-    Ok(made)
 }
 
 pub(super) async fn stored_member(

@@ -19,7 +19,7 @@ fn known(api: &Api, headers: &HeaderMap, need: Role) -> Result<String, Problem> 
     let bearer = auth::bearer(headers).map_err(|_| Problem::unauthorized("Bearer"))?;
     let hash = crate::keys::hash_secret(bearer);
     let view = api.views.of(&TenantId::hub());
-    match view.and_then(|view| view.operators.get(&hash).cloned()) {
+    match view.and_then(|view| view.operator(&hash)?.at(api.now_s()).cloned()) {
         None => Err(Problem::unauthorized("Bearer error=\"invalid_token\"")),
         Some(operator) if operator.role.may(need) => Ok(operator.id.clone()),
         Some(operator) => {

@@ -41,7 +41,8 @@ pub async fn found(hub: &Hub, dir: &Path, chance: &dyn Chance) -> anyhow::Result
     // would leave a file that opens nothing.
     let credential = random_secret(chance);
     let bearer_sha256 = crate::keys::hash_secret(&credential);
-    let operator = Operator { id: "admin".into(), bearer_sha256, role: Role::Admin };
+    let (id, role) = ("admin".into(), Role::Admin);
+    let operator = Operator { id, bearer_sha256, old_bearers: vec![], role };
     hub.put(&TenantId::hub(), Object::Operator(operator), "hub").await?;
     crate::keys::write_private(&path, credential.as_bytes())
         .with_context(|| format!("the admin credential cannot be written to {}", path.display()))?;

@@ -7,6 +7,7 @@ use crate::gate::home::TenantDef;
 use crate::gate::issuer::IssuerDef;
 use crate::gate::judge::Gate;
 use crate::gate::point::{PointDef, hash_of_text};
+use crate::hub::bearer;
 use crate::hub::effect::{Effect, Sink};
 use crate::hub::metrics::Metrics;
 use crate::hub::state::State;
@@ -121,9 +122,11 @@ impl Wiring {
             alias_claims: i.alias_claims.clone(),
             lineage_stamp: i.lineage_stamp,
         });
-        let points = view.points.iter().filter_map(|p| {
-            let bearer_sha256 = hash_of_text(&p.bearer_sha256)?;
-            Some(PointDef { id: p.id.clone(), bearer_sha256, aud: p.aud.clone() })
+        let points = view.points.iter().flat_map(|p| {
+            bearer::all(&p.bearer_sha256, &p.old_bearers).filter_map(|(hash, expires_at)| {
+                let bearer_sha256 = hash_of_text(hash)?;
+                Some(PointDef { id: p.id.clone(), bearer_sha256, expires_at, aud: p.aud.clone() })
+            })
         });
         self.gate.put_tenant(
             tenant,

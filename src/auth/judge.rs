@@ -13,6 +13,7 @@ use super::bearer;
 use super::outside::{Outside, TOKEN_BYTES_MAX};
 use super::own::{NoKeys, Own};
 use crate::clock::SharedClock;
+use crate::hub::bearer::is_good;
 use crate::hub::receivers::Bearer;
 use crate::hub::view::{View, Views};
 use crate::jose::Compact;
@@ -66,13 +67,17 @@ impl Judge {
         if let Some(bearer) = view.receivers.of_bearer(hash) {
             return self.static_token(bearer).map(Some).ok_or(Refusal::InvalidToken);
         }
-        let client = view.clients.get(hash).cloned();
-        Ok(client.map(|client| Known { client, receiver: None, scopes: ScopeSet::default() }))
+        let Some(known) = view.client(hash) else { return Ok(None) };
+        let client = known.at(self.now_s()).cloned().ok_or(Refusal::InvalidToken)?;
+        Ok(Some(Known { client, receiver: None, scopes: ScopeSet::default() }))
+    }
+
+    fn now_s(&self) -> i64 {
+        self.clock.wall_ms().div_euclid(1000)
     }
 
     fn static_token(&self, bearer: &Bearer) -> Option<Known> {
-        let now_s = self.clock.wall_ms().div_euclid(1000);
-        if bearer.expires_at.is_some_and(|until| now_s >= until) {
+        if !is_good(bearer.expires_at, self.now_s()) {
             return None;
         }
         let Bearer { holder, scopes, .. } = bearer;

@@ -16,6 +16,7 @@ pub mod apply;
 pub mod attempts;
 pub mod backup;
 pub mod base;
+pub mod bearer;
 pub mod check_config;
 pub mod clock;
 pub mod conformance;
@@ -105,6 +106,9 @@ pub enum Command {
     List(list::Args),
     /// Take an object away.
     Remove(remove::Args),
+    /// Look after the bearers of operators, upstreams, clients and points.
+    #[command(subcommand)]
+    Bearer(bearer::Command),
     /// Look after client secrets.
     #[command(subcommand)]
     Secret(secret::Command),
@@ -199,6 +203,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<(), Failure> {
         Command::Apply(args) => apply::run(&config, &args, printer),
         Command::List(args) => list::run(&config, &args, printer),
         Command::Remove(args) => remove::run(&config, &args, printer),
+        Command::Bearer(command) => bearer::run(&config, &command, printer),
         Command::Secret(command) => secret::run(&config, &command, printer),
         Command::Token(command) => token::run(&config, &command, printer),
         Command::Keys(command) => keys::run(&config, &command, printer),
@@ -260,6 +265,8 @@ mod tests {
             "token revoke saas t-1 --tenant acme",
             "token revoke-all saas",
             "secret new saas --overlap 1d --secret-file s",
+            "bearer new upstream keycloak --overlap 1d --bearer-file b --tenant acme",
+            "bearer new operators admin",
             "list authorization-servers",
             "keys list",
             "keys rotate acme --alg EdDSA",
@@ -299,6 +306,9 @@ mod tests {
             "token new saas --expires soon",
             "token new saas --expires 1d --scope admin",
             "token revoke saas",
+            "bearer new streams crm",
+            "bearer new clients",
+            "bearer new clients c --overlap 1w",
             "journal",
             "keys rotate",
             "keys rotate acme --alg HS256",

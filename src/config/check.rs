@@ -227,10 +227,10 @@ fn items<'a>(values: &'a Map<String, Value>, list: &'a str) -> impl Iterator<Ite
 pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
     let mut once = BTreeSet::new();
     for (place, FileObject { tenant, object, .. }) in objects {
-        let tokens = tokens(object).map(|hash| ("bearer", hash));
+        let bearers = object.bearers().chain(tokens(object)).map(|hash| ("bearer", hash));
         if let Some((what, _)) = unique(object)
             .into_iter()
-            .chain(tokens)
+            .chain(bearers)
             .find(|(_, key)| !once.insert((tenant, object.kind(), (*key).to_string())))
         {
             faults.push(Fault::new(place.clone(), format!("another of this kind has the same {what}")));
@@ -243,13 +243,9 @@ pub fn objects(objects: &[Placed], public_url: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-/// What two objects of a kind must not share, because requests are told apart by it.
+/// What two objects of a kind must not share besides bearers, because requests are told apart by it.
 fn unique(object: &Object) -> Option<(&'static str, &str)> {
     match object {
-        Object::Client(c) if c.bearer_sha256.is_empty() => None,
-        Object::Client(c) => Some(("bearer", &c.bearer_sha256)),
-        Object::Point(p) => Some(("bearer", &p.bearer_sha256)),
-        Object::Operator(o) => Some(("bearer", &o.bearer_sha256)),
         Object::TokenIssuer(i) => Some(("iss", &i.iss)),
         Object::AuthorizationServer(a) => Some(("iss", &a.iss)),
         _ => None,

@@ -32,15 +32,27 @@ pub fn presented(
     {
         faults.push(Fault::new(place.clone(), "`bearer_file` or `bearer_env` is missing"));
     }
+    each_hashed(members.get_mut("old_bearers"), "bearer", &place.key("old_bearers"), sources, faults);
     let Some(Value::Object(receiver)) = members.get_mut("receiver") else { return };
     for (list, name) in [("secrets", "secret"), ("tokens", "token")] {
-        let items = receiver.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().enumerate();
-        for (i, item) in items {
-            let Value::Object(item) = item else { continue };
-            let (at, before) = (place.key("receiver").key(list).index(i), faults.len());
-            if !hashed(item, name, "sha256", &at, sources, faults) && faults.len() == before {
-                faults.push(Fault::new(at, format!("`{name}_file` or `{name}_env` is missing")));
-            }
+        let at = place.key("receiver").key(list);
+        each_hashed(receiver.get_mut(list), name, &at, sources, faults);
+    }
+}
+
+/// Reads every credential of a list.
+fn each_hashed(
+    list: Option<&mut Value>,
+    name: &str,
+    place: &Place,
+    sources: &Sources<'_>,
+    faults: &mut Vec<Fault>,
+) {
+    for (i, item) in list.and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        let Value::Object(item) = item else { continue };
+        let (at, before) = (place.index(i), faults.len());
+        if !hashed(item, name, "sha256", &at, sources, faults) && faults.len() == before {
+            faults.push(Fault::new(at, format!("`{name}_file` or `{name}_env` is missing")));
         }
     }
 }

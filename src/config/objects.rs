@@ -125,7 +125,7 @@ mod tests {
     use crate::config::schema::TEXT;
     use crate::keys::hash_secret;
 
-    const VARIABLES: [(&str, &str); 10] = [
+    const VARIABLES: [(&str, &str); 14] = [
         ("NIGHT_SHIFT_BEARER", "nightshift-0123456789"),
         ("ACME_PARTNERS_SECRET", "partners:0123456789"),
         ("ACME_CRM_SECRET", "crm-secret-0123456789"),
@@ -135,6 +135,10 @@ mod tests {
         ("ACME_KEYCLOAK_BEARER", "keycloak-0123456789"),
         ("ACME_PLATFORM_BEARER", "platform-0123456789"),
         ("ACME_NGINX_BEARER", "nginx-0123456789abc"),
+        ("NIGHT_SHIFT_OLD_BEARER", "nightshift-old-0123456789"),
+        ("ACME_KEYCLOAK_OLD_BEARER", "keycloak-old-0123456789"),
+        ("ACME_PLATFORM_OLD_BEARER", "platform-old-0123456789"),
+        ("ACME_NGINX_OLD_BEARER", "nginx-old-0123456789abc"),
         ("ACME_CRM_AUTHORIZATION", "Basic Y3JtOnNlY3JldA=="),
     ];
 
@@ -173,6 +177,8 @@ mod tests {
         );
         let Object::Client(client) = &objects[4].object else { panic!("no client") };
         assert_eq!(client.bearer_sha256, hash_secret("platform-0123456789"));
+        let old: Vec<&str> = client.old_bearers.iter().map(|old| old.sha256.as_str()).collect();
+        assert_eq!(old, [hash_secret("platform-old-0123456789")]);
         let Object::AuthorizationServer(server) = &objects[2].object else { panic!("no server") };
         let (id, value) = objects[2].secret.as_ref().unwrap();
         assert_eq!(
@@ -250,6 +256,17 @@ mod tests {
                 "either jwks or introspection",
             ),
             ("[[client]]\nid='c'\nbearer_env='NOPE'", "client[0].bearer_env", "NOPE"),
+            (
+                "[[upstream]]\nid='u'\niss='i'\naud=['a']\njwks={url='https://x'}\n\
+                 old_bearers=[{bearer_env='ACME_NGINX_BEARER',expires_at=1}]",
+                "upstream[0]",
+                "belong to a bearer that follows them",
+            ),
+            (
+                "[[client]]\nid='c'\nbearer_env='ACME_NGINX_BEARER'\nold_bearers=[{expires_at=1}]",
+                "client[0].old_bearers[0]",
+                "`bearer_env` is missing",
+            ),
             (
                 "[[point]]\nid='c'\naud=['a']\nbearer_file='/no/such'",
                 "point[0].bearer_file",

@@ -313,6 +313,10 @@ fn the_example_is_good_and_shows_no_secret() {
         ("ACME_KEYCLOAK_BEARER", "hunter2-keycloak"),
         ("ACME_PLATFORM_BEARER", "hunter2-platform"),
         ("ACME_NGINX_BEARER", "hunter2-nginx-xx"),
+        ("NIGHT_SHIFT_OLD_BEARER", "hunter2-night-shift-old"),
+        ("ACME_KEYCLOAK_OLD_BEARER", "hunter2-keycloak-old"),
+        ("ACME_PLATFORM_OLD_BEARER", "hunter2-platform-old"),
+        ("ACME_NGINX_OLD_BEARER", "hunter2-nginx-old"),
         ("ACME_CRM_AUTHORIZATION", "Basic hunter2"),
     ];
     let config = load(text, &env).unwrap();
@@ -320,7 +324,7 @@ fn the_example_is_good_and_shows_no_secret() {
     assert_eq!(config.kafka.properties["sasl.password"].reveal(), "hunter2-kafka");
     assert_eq!(config.admin_address(), "127.0.0.1:8481".parse().unwrap());
     assert!(!format!("{config:?}").contains("hunter2"));
-    let missing = load(text, &env[..9]).unwrap_err();
+    let missing = load(text, &env[..13]).unwrap_err();
     assert_eq!(missing.len(), 1, "{missing:?}");
 }
 

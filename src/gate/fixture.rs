@@ -148,7 +148,7 @@ impl Bench {
     pub fn put_with_key(&self, issuers: Vec<IssuerDef>, subject_key: SubjectKey) {
         let point = |id: &str, secret: &str, aud: &str| {
             let bearer_sha256 = Sha256::digest(secret).into();
-            PointDef { id: id.into(), bearer_sha256, aud: vec![aud.into()] }
+            PointDef { id: id.into(), bearer_sha256, expires_at: None, aud: vec![aud.into()] }
         };
         let points = vec![point("p", POINT, "tool-a"), point("q", "other point", "tool-q")];
         self.gate.put_tenant(&self.tenant, TenantDef { issuers, points, set: self.set.clone(), subject_key });

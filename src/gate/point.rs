@@ -19,6 +19,8 @@ pub struct PointDef {
     pub id: String,
     /// SHA-256 of the secret that it sends in `X-Hub-Point` behind `Bearer `.
     pub bearer_sha256: [u8; 32],
+    /// From when that secret is not taken any more (s since 1970), if it was replaced: a point is here once for each.
+    pub expires_at: Option<i64>,
     /// Audiences of tokens that it accepts.
     pub aud: Vec<String>,
 }
@@ -57,12 +59,13 @@ impl Points {
 
     /// The point that a secret belongs to. The secret itself is never compared, only its hash: how long that
     /// takes tells nothing of use to who cannot choose the hash, and the last word is a constant-time compare.
-    pub fn by_secret(&self, secret: &[u8]) -> Option<&Arc<PointDef>> {
+    pub fn by_secret(&self, secret: &[u8], now_s: i64) -> Option<&Arc<PointDef>> {
         if secret.is_empty() || secret.len() > SECRET_BYTES_MAX {
             return None;
         }
         let hash: [u8; 32] = Sha256::digest(secret).into();
-        self.0.get(&hash).filter(|point| openssl::memcmp::eq(&point.bearer_sha256, &hash))
+        let point = self.0.get(&hash).filter(|point| openssl::memcmp::eq(&point.bearer_sha256, &hash))?;
+        Some(point).filter(|point| point.expires_at.is_none_or(|until| now_s < until))
     }
 }
 
@@ -71,17 +74,30 @@ mod tests {
     use super::*;
 
     fn point(id: &str, secret: &str) -> PointDef {
-        PointDef { id: id.into(), bearer_sha256: Sha256::digest(secret).into(), aud: vec![] }
+        PointDef {
+            id: id.into(),
+            bearer_sha256: Sha256::digest(secret).into(),
+            expires_at: None,
+            aud: vec![],
+        }
     }
 
     #[test]
     fn only_the_right_secret_and_only_the_first_of_two() {
         let points = Points::new(vec![point("a", "s"), point("b", "t"), point("c", "s")]);
-        let id = |secret: &[u8]| points.by_secret(secret).map(|p| p.id.clone());
+        let id = |secret: &[u8]| points.by_secret(secret, 100).map(|p| p.id.clone());
         assert_eq!((id(b"s"), id(b"t")), (Some("a".into()), Some("b".into())));
         for bad in [&b""[..], b"S", b"s ", &[b's'; 513]] {
             assert_eq!(id(bad), None);
         }
+    }
+
+    #[test]
+    fn a_secret_that_was_replaced_ends() {
+        let old = PointDef { expires_at: Some(100), ..point("a", "old") };
+        let points = Points::new(vec![point("a", "new"), old]);
+        let id = |secret: &[u8], now_s| points.by_secret(secret, now_s).map(|p| p.id.as_str());
+        assert_eq!([id(b"old", 99), id(b"old", 100), id(b"new", 100)], [Some("a"), None, Some("a")]);
     }
 
     #[test]

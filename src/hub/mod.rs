@@ -3,7 +3,7 @@
 //! In the flow: the doors (`receiver`, `api`) hand verified inputs to [`sequencer::Hub`]; what follows leaves through
 //! [`effect::Sink`] to `outbox`, `gate` and the projections. Knows no HTTP and no signature.
 //!
-//! - [`object`]: what operators configure
+//! - [`object`], [`bearer`]: what operators configure; how bearers follow each other
 //! - [`entry`]: what the journal holds
 //! - [`accounts`]: who opted out of RISC events
 //! - [`emit`], [`restored`]: what an operator says himself; where a restored journal comes from
@@ -24,6 +24,7 @@ pub mod accounts;
 pub mod apply;
 pub mod authorization_server;
 pub mod base;
+pub mod bearer;
 mod canonical;
 pub mod command;
 mod dead;

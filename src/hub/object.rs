@@ -3,8 +3,6 @@
 //! Made by file or by admin API; either way an entry. Secrets are here as SHA-256 hashes or as the id of
 //! a file in `keys/`, never by value (DESIGN 9).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::jose::alg::Alg;
@@ -14,8 +12,10 @@ use crate::stream::receiver::Receiver;
 use crate::stream::{Stream, is_id};
 
 pub use super::authorization_server::{AuthorizationServer, Introspection};
+pub use super::bearer::OldBearer;
 pub use crate::policy::plan::Strength;
 
+use super::bearer;
 use super::owner::RESERVED;
 
 /// What a source may speak of.
@@ -67,6 +67,9 @@ pub struct Operator {
     pub id: String,
     /// Hash of its bearer.
     pub bearer_sha256: String,
+    /// Those before it that are good for a while yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_bearers: Vec<OldBearer>,
     /// What it may do.
     #[serde(default, skip_serializing_if = "Role::is_admin")]
     pub role: Role,
@@ -130,6 +133,9 @@ pub struct Upstream {
     /// Hash of the bearer it must send, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_sha256: Option<String>,
+    /// Those before it that are good for a while yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_bearers: Vec<OldBearer>,
     /// How far its clock may be ahead of ours (s): its watermarks reach that much further.
     #[serde(default = "default_tolerance")]
     pub clock_tolerance_s: u32,
@@ -207,6 +213,9 @@ pub struct Client {
     /// Hash of its bearer. Empty where it has none: an SSF receiver has credentials of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bearer_sha256: String,
+    /// Those before it that are good for a while yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_bearers: Vec<OldBearer>,
     /// Whether it may tell facts.
     #[serde(default)]
     pub facts: bool,
@@ -226,6 +235,9 @@ pub struct Point {
     pub id: String,
     /// Hash of what it sends in `X-Hub-Point` behind `Bearer `.
     pub bearer_sha256: String,
+    /// Those before it that are good for a while yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old_bearers: Vec<OldBearer>,
     /// Audiences of tokens that it accepts.
     pub aud: Vec<String>,
 }
@@ -305,6 +317,11 @@ impl ObjectKind {
         all.into_iter().find(|k| k.collection() == name)
     }
 
+    /// Whether its holders are known by a bearer of their own.
+    pub fn has_bearer(self) -> bool {
+        matches!(self, Self::Operator | Self::Upstream | Self::Client | Self::Point)
+    }
+
     /// Whether such objects live in `_hub`.
     pub fn in_hub(self) -> bool {
         matches!(self, Self::Tenant | Self::Operator)
@@ -338,6 +355,9 @@ pub enum Error {
     /// What stands for a bearer.
     #[error("bearer_sha256 must be the SHA-256 of a bearer, in base64url without padding")]
     Hash,
+    /// Bearers that were replaced.
+    #[error(transparent)]
+    OldBearers(#[from] bearer::Error),
     /// An authorization server without one way to judge its tokens, or with two.
     #[error("an authorization server has either jwks or introspection")]
     KeysOrIntrospection,
@@ -367,8 +387,7 @@ pub(super) fn keys(jwks: &JwksSource) -> Result<(), Error> {
 }
 
 fn hash(text: &str) -> Result<(), Error> {
-    let long = URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
-    if long { Ok(()) } else { Err(Error::Hash) }
+    if bearer::is_hash(text) { Ok(()) } else { Err(Error::Hash) }
 }
 
 impl Authority {
@@ -409,15 +428,33 @@ impl Object {
         }
     }
 
-    /// Hash of the bearer by which its holder is known, for who has one of his own.
-    pub fn bearer_sha256(&self) -> Option<&str> {
-        match self {
-            Self::Operator(o) => Some(&o.bearer_sha256),
-            Self::Client(o) => Some(o.bearer_sha256.as_str()).filter(|hash| !hash.is_empty()),
-            Self::Point(o) => Some(&o.bearer_sha256),
-            Self::Tenant(_) | Self::Upstream(_) | Self::TokenIssuer(_) | Self::Stream(_) => None,
-            Self::AuthorizationServer(_) => None,
-        }
+    /// Hashes of the bearers by which its holder is told apart from others of its kind; an upstream is known by its path.
+    pub fn bearers(&self) -> impl Iterator<Item = &str> {
+        let (current, old) = match self {
+            Self::Operator(o) => (o.bearer_sha256.as_str(), o.old_bearers.as_slice()),
+            Self::Client(o) => (o.bearer_sha256.as_str(), o.old_bearers.as_slice()),
+            Self::Point(o) => (o.bearer_sha256.as_str(), o.old_bearers.as_slice()),
+            Self::Tenant(_) | Self::Upstream(_) | Self::TokenIssuer(_) | Self::Stream(_) => {
+                ("", [].as_slice())
+            }
+            Self::AuthorizationServer(_) => ("", [].as_slice()),
+        };
+        bearer::all(current, old).map(|(hash, _)| hash)
+    }
+
+    /// Puts a new bearer, as its hash, in the place of the one in use ([`bearer::replace`]); whether it can have one.
+    pub fn replace_bearer(&mut self, sha256: String, now_s: i64, overlap_s: i64) -> bool {
+        let (current, old) = match self {
+            Self::Operator(o) => (&mut o.bearer_sha256, &mut o.old_bearers),
+            Self::Upstream(o) => (o.bearer_sha256.get_or_insert_default(), &mut o.old_bearers),
+            Self::Client(o) => (&mut o.bearer_sha256, &mut o.old_bearers),
+            Self::Point(o) => (&mut o.bearer_sha256, &mut o.old_bearers),
+            Self::Tenant(_) | Self::TokenIssuer(_) | Self::Stream(_) | Self::AuthorizationServer(_) => {
+                return false;
+            }
+        };
+        bearer::replace(current, old, sha256, now_s, overlap_s);
+        true
     }
 
     /// Checks it by itself.
@@ -437,6 +474,7 @@ impl Object {
                 u.authority.check()?;
                 keys(&u.jwks)?;
                 u.bearer_sha256.as_deref().map_or(Ok(()), hash)?;
+                bearer::check(u.bearer_sha256.as_deref().unwrap_or_default(), &u.old_bearers)?;
                 range("clock_tolerance_s", u.clock_tolerance_s, 0, 300)?;
                 range("max_token_lifetime_s", u.max_token_lifetime_s, 60, 366 * 86_400)
             }
@@ -458,17 +496,20 @@ impl Object {
                 if !c.bearer_sha256.is_empty() {
                     hash(&c.bearer_sha256)?;
                 }
+                bearer::check(&c.bearer_sha256, &c.old_bearers)?;
                 c.authority.check()
             }
             Self::Point(p) => {
                 filled("bearer", p.bearer_sha256.is_empty())?;
                 hash(&p.bearer_sha256)?;
+                bearer::check(&p.bearer_sha256, &p.old_bearers)?;
                 filled("aud", holds_nothing(&p.aud))
             }
             Self::Operator(o) if RESERVED.contains(&o.id.as_str()) => Err(Error::Reserved(o.id.clone())),
             Self::Operator(o) => {
                 filled("bearer", o.bearer_sha256.is_empty())?;
-                hash(&o.bearer_sha256)
+                hash(&o.bearer_sha256)?;
+                Ok(bearer::check(&o.bearer_sha256, &o.old_bearers)?)
             }
             Self::AuthorizationServer(server) => server.check(),
             Self::Tenant(_) => Ok(()),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bearer;
 use super::object::Client;
 use crate::stream::receiver::{Outside, Receiver, Scope};
 
@@ -50,10 +51,10 @@ impl Receivers {
             self.by_bearer
                 .insert(token.sha256.clone(), Bearer { holder: holder.clone(), scopes, expires_at });
         }
-        if !client.bearer_sha256.is_empty() {
+        for (hash, expires_at) in bearer::all(&client.bearer_sha256, &client.old_bearers) {
             let scopes = receiver.scopes.clone();
-            let bearer = Bearer { holder: holder.clone(), scopes, expires_at: None };
-            self.by_bearer.insert(client.bearer_sha256.clone(), bearer);
+            let bearer = Bearer { holder: holder.clone(), scopes, expires_at };
+            self.by_bearer.insert(hash.to_string(), bearer);
         }
         for outside in &receiver.outside {
             self.by_outside.insert(outside.clone(), holder.clone());

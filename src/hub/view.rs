@@ -6,12 +6,27 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::bearer::{self, OldBearer};
 use super::object::{AuthorizationServer, Client, Object, Operator, Point, TokenIssuer, Upstream};
 use super::receivers::Receivers;
 use super::state::State;
 use crate::stream::receiver::Receiver;
 use crate::stream::{Stream, StreamNo};
 use crate::tenant::TenantId;
+
+/// Somebody as he is known by one of his bearers.
+#[derive(Debug)]
+pub struct Known<T> {
+    who: Arc<T>,
+    expires_at: Option<i64>,
+}
+
+impl<T> Known<T> {
+    /// Who it is, if the bearer is good now (s since 1970).
+    pub fn at(&self, now_s: i64) -> Option<&Arc<T>> {
+        bearer::is_good(self.expires_at, now_s).then_some(&self.who)
+    }
+}
 
 /// One tenant's objects.
 #[derive(Default, Debug)]
@@ -20,16 +35,16 @@ pub struct View {
     pub upstreams: HashMap<String, Arc<Upstream>>,
     /// Token issuers.
     pub token_issuers: Vec<Arc<TokenIssuer>>,
-    /// Clients by the hash of their bearer.
-    pub clients: HashMap<String, Arc<Client>>,
+    /// Clients by the hash of each of their bearers.
+    clients: HashMap<String, Known<Client>>,
     /// Clients that are SSF receivers.
     pub receivers: Receivers,
     /// Outside authorization servers.
     pub authorization_servers: Vec<Arc<AuthorizationServer>>,
     /// Points.
     pub points: Vec<Arc<Point>>,
-    /// Operators by the hash of their bearer (in `_hub`).
-    pub operators: HashMap<String, Arc<Operator>>,
+    /// Operators by the hash of each of their bearers (in `_hub`).
+    operators: HashMap<String, Known<Operator>>,
     /// Streams by id.
     pub streams: BTreeMap<String, (StreamNo, Arc<Stream>)>,
     by_client: HashMap<String, Vec<Arc<Stream>>>,
@@ -47,14 +62,12 @@ impl View {
                 Object::Client(o) => {
                     let client = Arc::new(o.clone());
                     view.receivers.add(&client, stored.no);
-                    if !o.bearer_sha256.is_empty() {
-                        view.clients.insert(o.bearer_sha256.clone(), client);
-                    }
+                    know(&mut view.clients, &client, &o.bearer_sha256, &o.old_bearers);
                 }
                 Object::AuthorizationServer(o) => view.authorization_servers.push(Arc::new(o.clone())),
                 Object::Point(o) => view.points.push(Arc::new(o.clone())),
                 Object::Operator(o) => {
-                    drop(view.operators.insert(o.bearer_sha256.clone(), Arc::new(o.clone())))
+                    know(&mut view.operators, &Arc::new(o.clone()), &o.bearer_sha256, &o.old_bearers);
                 }
                 Object::Stream(_) => {
                     let no = StreamNo(stored.no);
@@ -68,6 +81,16 @@ impl View {
         view
     }
 
+    /// The client with a bearer of this hash (`keys::hash_secret`), good or over.
+    pub fn client(&self, hash: &str) -> Option<&Known<Client>> {
+        self.clients.get(hash)
+    }
+
+    /// The operator with a bearer of this hash, good or over.
+    pub fn operator(&self, hash: &str) -> Option<&Known<Operator>> {
+        self.operators.get(hash)
+    }
+
     /// A client's streams, by id.
     pub fn streams_of(&self, client: &str) -> impl Iterator<Item = &Arc<Stream>> {
         self.by_client.get(client).into_iter().flatten()
@@ -78,6 +101,12 @@ impl View {
     pub fn stream_of(&self, client: &str, stream_id: &str) -> Option<&(StreamNo, Arc<Stream>)> {
         self.looked.fetch_add(1, Ordering::Relaxed);
         self.streams.get(stream_id).filter(|(_, stream)| stream.client == client)
+    }
+}
+
+fn know<T>(all: &mut HashMap<String, Known<T>>, who: &Arc<T>, current: &str, old: &[OldBearer]) {
+    for (hash, expires_at) in bearer::all(current, old) {
+        all.insert(hash.to_string(), Known { who: who.clone(), expires_at });
     }
 }
 

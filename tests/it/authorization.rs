@@ -28,7 +28,7 @@ mod revoked;
 pub struct Shifted(AtomicI64);
 
 impl Shifted {
-    fn by_s(&self, s: i64) {
+    pub fn by_s(&self, s: i64) {
         self.0.store(s * 1000, Ordering::Relaxed);
     }
 }
@@ -44,7 +44,7 @@ impl Clock for Shifted {
 }
 
 /// A hub whose clocks the test shifts.
-async fn shifted() -> (Hub, Arc<Shifted>) {
+pub async fn shifted() -> (Hub, Arc<Shifted>) {
     let clock = Arc::new(Shifted::default());
     let runtime = Runtime { clock: clock.clone(), ..Runtime::default() };
     (Hub::start_as(Setup { runtime, ..Setup::default() }).await, clock)

@@ -31,7 +31,7 @@ use super::peers::{Idp, PushReceiver, claims_of};
 const AHEAD: &str = "[keys]\njwks_max_age_s = 2\npublish_ahead_s = 2\noverlap_s = 1\n";
 const QUICK: &str = "[keys]\njwks_max_age_s = 1\npublish_ahead_s = 1\noverlap_s = 1\n";
 
-fn kid_of(compact: &str) -> String {
+pub fn kid_of(compact: &str) -> String {
     let header = URL_SAFE_NO_PAD.decode(compact.split('.').next().unwrap()).unwrap();
     let header: Value = serde_json::from_slice(&header).unwrap();
     header["kid"].as_str().unwrap().into()

@@ -27,6 +27,7 @@ mod power;
 mod real;
 mod receiver_table;
 mod rights;
+mod rotation;
 mod subjects;
 mod suite;
 mod tenants;

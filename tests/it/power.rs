@@ -15,5 +15,5 @@ mod full;
 mod leap;
 mod load;
 mod mirror;
-mod process;
+pub mod process;
 mod sigkill;

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::trial::Scene;
+use crate::hub::bearer;
 use crate::hub::command::Refused;
 use crate::hub::object::{Client, Object, ObjectKind};
 use crate::stream::receiver::Outside;
 
 /// What a client is known by when it presents it: hashes of its bearers.
 fn bearers(client: &Client) -> impl Iterator<Item = &str> {
-    let own = Some(client.bearer_sha256.as_str()).filter(|hash| !hash.is_empty());
+    let own = bearer::all(&client.bearer_sha256, &client.old_bearers).map(|(hash, _)| hash);
     let tokens = client.receiver.iter().flat_map(|r| &r.tokens).map(|token| token.sha256.as_str());
-    own.into_iter().chain(tokens)
+    own.chain(tokens)
 }
 
 fn outside(client: &Client) -> impl Iterator<Item = &Outside> {

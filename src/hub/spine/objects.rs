@@ -139,14 +139,11 @@ fn fits_among(before: &Scene<'_>, after: &Scene<'_>, object: &Object, by: &str) 
             Err(Refused::Unfit("this is the last admin: nobody could make another one".into()))
         }
         Object::Operator(_) | Object::Point(_) => {
-            let (kind, id, bearer) = (object.kind(), object.id(), object.bearer_sha256());
+            let (kind, id) = (object.kind(), object.id());
             let mut others = after.objects_of(kind).filter(|o| o.id() != id);
             // Who is who is told apart by the bearer.
-            if bearer.is_some() && others.any(|other| other.bearer_sha256() == bearer) {
-                taken("bearer")
-            } else {
-                Ok(())
-            }
+            let shares = |other: &Object| other.bearers().any(|hash| object.bearers().any(|own| own == hash));
+            if others.any(shares) { taken("bearer") } else { Ok(()) }
         }
         _ => Ok(()),
     }
