@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
@@ -32,6 +33,9 @@ use crate::transmitter::ssf::shown;
 
 /// Longest reason of a kill or lift, in bytes.
 const REASON_MAX: usize = 1000;
+
+/// How long the metrics page waits for the sequencer: who wants to know why it is slow must not wait for it.
+const PAGE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The routes.
 pub fn routes(api: Arc<Api>) -> Router {
@@ -93,8 +97,9 @@ async fn metrics(State(api): State<Arc<Api>>) -> ([(header::HeaderName, HeaderVa
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     api.metrics.waiting(api.hub.waiting());
     api.authorization.lookups(api.views.looked());
-    // What the spine counted; a hub that is stopping shows what it showed last.
-    if let Ok((stats, health)) = api.hub.look(|spine| (spine.stats(), spine.health())).await {
+    // What the spine counted; a hub that is stopping, or held up, shows what it showed last.
+    let look = api.hub.look(|spine| (spine.stats(), spine.health()));
+    if let Ok(Ok((stats, health))) = tokio::time::timeout(PAGE_PATIENCE, look).await {
         api.metrics.journal(stats);
         api.metrics.health(health);
     }

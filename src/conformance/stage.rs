@@ -159,6 +159,9 @@ impl<'a> Stage<'a> {
                 (stream.config, stream.via) = (config.clone(), via);
             }
             None => {
+                // What another stream of this case took from the same endpoint is not this one's.
+                let before = self.streams.values().filter(|other| other.via == via);
+                let pushes_read = before.map(|other| other.pushes_read).max().unwrap_or(0);
                 let stream = Stream {
                     id: id.into(),
                     who,
@@ -166,7 +169,7 @@ impl<'a> Stage<'a> {
                     via,
                     inbox: vec![],
                     acks: vec![],
-                    pushes_read: 0,
+                    pushes_read,
                     verified: None,
                 };
                 self.streams.insert(name.into(), stream);
