@@ -47,8 +47,6 @@ pub mod well_known;
 
 use std::sync::Arc;
 
-/// The routes of a listener.
-pub use axum::Router;
 use futures_util::future::BoxFuture;
 
 use crate::auth;

@@ -125,10 +125,7 @@ pub async fn serve(listener: TcpListener, served: Served, spawn: Spawn, mut stop
         };
         // Without it small answers wait for the peer's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
-        let held = match places.enter(from) {
-            Ok(held) => Some(held),
-            Err(_) => None,
-        };
+        let held = places.enter(from).ok();
         let seat = if held.is_none() { waiting.clone().try_acquire_owned().ok() } else { None };
         if held.is_none() && seat.is_none() {
             served.crowded(None);

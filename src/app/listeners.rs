@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use super::certificates;
 use super::tasks::Tasks;
-use crate::api::Router;
 use crate::api::serve::{Limits, Metrics, Served, serve};
+use crate::api::{self, Api};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::operations::Operations;
@@ -30,10 +30,10 @@ pub struct Parts<'a> {
     pub operations: &'a Arc<Operations>,
 }
 
-/// Opens the public and the admin listener, with these routes. Where they are bound, in this order.
+/// Opens the public and the admin listener. Where they are bound, in this order.
 pub async fn open(
     parts: Parts<'_>,
-    [public_routes, admin_routes]: [Router; 2],
+    api: Arc<Api>,
     (tasks, stopping): (&Tasks, &watch::Receiver<bool>),
 ) -> anyhow::Result<[SocketAddr; 2]> {
     let Parts { config, page, clock, operations } = parts;
@@ -48,8 +48,8 @@ pub async fn open(
     };
     let metrics = Metrics::new(page);
     for (name, task, listener, router, tls) in [
-        ("public", "public listener", public, public_routes, tls.public.clone()),
-        ("admin", "admin listener", admin, admin_routes, tls.admin.clone()),
+        ("public", "public listener", public, api::public::routes(api.clone()), tls.public.clone()),
+        ("admin", "admin listener", admin, api::admin::routes(api), tls.admin.clone()),
     ] {
         let served = Served { name, router, limits, tls, metrics: metrics.clone() };
         tasks.spawn(task, serve(listener, served, tasks.spawner(), stopping.clone()));

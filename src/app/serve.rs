@@ -321,9 +321,8 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
         ring,
     )?;
     let operations = api.operations.clone();
-    let routes = [api::public::routes(api.clone()), api::admin::routes(api)];
     let parts = listeners::Parts { config: &config, page: &page, clock: &clock, operations: &operations };
-    let [public_at, admin_at] = listeners::open(parts, routes, (&tasks, &stopping)).await?;
+    let [public_at, admin_at] = listeners::open(parts, api, (&tasks, &stopping)).await?;
     let rotating = super::rotation::Parts { keys, operations, hub: hub.clone(), clock: clock.clone() };
     tasks.spawn("signing keys", super::rotation::run(rotating, config.keys.rotate.clone(), stopping.clone()));
     tasks.spawn(

@@ -80,11 +80,6 @@ impl Hub {
         Self::start_as(Setup::default()).await
     }
 
-    /// How many requests wait for the sequencer.
-    pub fn waiting(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| running.hub.waiting())
-    }
-
     pub async fn start_as(setup: Setup) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), setup).await
     }
