@@ -245,6 +245,7 @@ pub struct Point {
 /// Any of them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "objects are few, and travel in boxes")]
 pub enum Object {
     /// A tenant (in `_hub`).
     Tenant(Tenant),
