@@ -41,11 +41,16 @@ pub struct Written {
 impl Site {
     /// Starts a hub with its default configuration, but for ports and loopback receivers.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with more in its configuration.
+    pub async fn start_with(more: &str) -> Self {
         std::fs::create_dir_all(folder()).unwrap();
         let dir = Arc::new(tempfile::tempdir_in(folder()).unwrap());
         let (public, admin) = (free_port(), free_port());
-        let more = "[journal]\nsegment_bytes = 16777216\n";
-        std::fs::write(dir.path().join("hub.toml"), toml(dir.path(), public, admin, more)).unwrap();
+        let more = format!("[journal]\nsegment_bytes = 16777216\n{more}");
+        std::fs::write(dir.path().join("hub.toml"), toml(dir.path(), public, admin, &more)).unwrap();
         let mut site = Self { dir, public, admin, child: None };
         site.restart().await;
         site
