@@ -142,7 +142,7 @@ pub struct Outbox {
     pub brake_ms: u64,
     /// The longest (ms).
     pub brake_max_ms: u64,
-    /// Signatures made at once; 0: one per core.
+    /// Signatures made at once; 0: one for each core but one.
     pub sign_parallel: usize,
     /// Signed SETs kept.
     pub signed_cache_max: usize,

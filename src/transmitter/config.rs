@@ -42,7 +42,7 @@ pub struct Config {
     pub poll_waiters_per_client: usize,
     /// How often a receiver may report `authentication_failed` or `access_denied` for one SET by poll.
     pub poll_refusals_max: u32,
-    /// Signatures made at once; 0 means one per core.
+    /// Signatures made at once; 0 means one for each core but one.
     pub sign_parallel: usize,
     /// Signed SETs kept for other streams and for retries.
     pub signed_cache_max: usize,
@@ -100,10 +100,11 @@ impl Config {
         }
     }
 
-    /// Signatures made at once.
+    /// Signatures made at once. Where nothing is said, one core stays free of them, if there are two: threads that stand back
+    /// on every core still make whom they hold up wait for as long as the kernel lets them run.
     pub fn sign_parallel(&self) -> usize {
         match self.sign_parallel {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             n => n,
         }
     }
