@@ -38,7 +38,7 @@ async fn bases_and_verify_work_beside_a_hub_under_load() {
     // Without the mirror it starts from the base.
     std::fs::remove_dir_all(site.data().join("mirror")).unwrap();
     let process = site.start().await;
-    assert!(site.log().contains("from=Base("), "{}", site.log());
+    site.logs("from=Base(").await;
     assert_eq!(hub.status().await["tenants"], live);
     process.stop().await;
 

@@ -54,6 +54,17 @@ impl Site {
         std::fs::read_to_string(self.dir.path().join("hub.log")).unwrap_or_default()
     }
 
+    /// Waits until the log holds `text`: the hub hands its lines over a little after it wrote them.
+    pub async fn logs(&self, text: &str) {
+        for _ in 0..500 {
+            if self.log().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the log does not say {text:?}\n{}", self.log());
+    }
+
     /// Starts the hub's process and waits for nothing.
     pub fn spawn(&self) -> Process {
         let log = OpenOptions::new().create(true).append(true).open(self.dir.path().join("hub.log")).unwrap();
