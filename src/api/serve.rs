@@ -22,7 +22,7 @@ use tower::ServiceExt as _;
 
 use super::places::{At, Cut, Place, Places};
 use super::slow::Paced;
-use super::watched::{Coming, Going};
+use super::watched::{Going, Watched};
 use crate::tls::Tls;
 use crate::tls::peer::Peer;
 
@@ -236,7 +236,7 @@ fn watched(
     place: &Arc<Place>,
 ) -> impl tower::Service<
     http::Request<Incoming>,
-    Response = http::Response<Going<axum::body::Body>>,
+    Response = http::Response<Watched<axum::body::Body, Going>>,
     Error = std::convert::Infallible,
     Future: Send,
 > + Clone
@@ -248,9 +248,9 @@ fn watched(
             request.extensions_mut().insert(peer.clone());
         }
         begins.begins();
-        request.map(|body| Coming::new(body, begins.clone()))
+        request.map(|body| Watched::coming(body, begins.clone()))
     });
     router.map_response(move |response: http::Response<axum::body::Body>| {
-        response.map(|body| Going::new(body, answers.clone()))
+        response.map(|body| Watched::going(body, answers.clone()))
     })
 }

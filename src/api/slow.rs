@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_gets_all_of_it() {
-        let (mut ours, mut theirs, cut) = paced(1_000);
+        let (mut ours, mut theirs, cut) = paced(60_000);
         let writing = async {
             ours.write_all(&[7; 300_000]).await.unwrap();
             ours.flush().await.unwrap();

@@ -11,27 +11,65 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::places::Place;
 
-/// A request's body. While more of it is waited for, the connection is.
-pub struct Coming<B> {
+/// Who watches a body.
+pub trait Watch: Unpin {
+    /// It was asked for more; whether that is waited for.
+    fn polled(&mut self, waiting: bool);
+    /// Nobody asks for more.
+    fn ended(&mut self);
+}
+
+/// A body that is watched.
+pub struct Watched<B, W: Watch> {
     inner: B,
+    watch: W,
+}
+
+/// A request's body: while more of it is waited for, the connection is.
+pub struct Coming {
     place: Arc<Place>,
     waiting: bool,
 }
 
-impl<B> Coming<B> {
-    /// The body of a request that holds this place.
-    pub fn new(inner: B, place: Arc<Place>) -> Self {
-        Self { inner, place, waiting: false }
-    }
+/// An answer's body: when it is dropped the server has all of it.
+pub struct Going(Arc<Place>);
 
-    fn waits(&mut self, waiting: bool) {
+impl<B> Watched<B, Coming> {
+    /// The body of a request that holds this place.
+    pub fn coming(inner: B, place: Arc<Place>) -> Self {
+        Self { inner, watch: Coming { place, waiting: false } }
+    }
+}
+
+impl<B> Watched<B, Going> {
+    /// The body of an answer to who holds this place.
+    pub fn going(inner: B, place: Arc<Place>) -> Self {
+        Self { inner, watch: Going(place) }
+    }
+}
+
+impl Watch for Coming {
+    fn polled(&mut self, waiting: bool) {
         if waiting != std::mem::replace(&mut self.waiting, waiting) {
             if waiting { self.place.stalls() } else { self.place.resumes() }
         }
     }
+
+    /// Nobody waits for the rest: what is done now is the answer.
+    fn ended(&mut self) {
+        self.polled(false);
+    }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Coming<B> {
+impl Watch for Going {
+    fn polled(&mut self, _: bool) {}
+
+    fn ended(&mut self) {
+        self.0.answered();
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin, W: Watch> Body for Watched<B, W> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -40,7 +78,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Coming<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        self.waits(polled.is_pending());
+        self.watch.polled(polled.is_pending());
         polled
     }
 
@@ -53,48 +91,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Coming<B> {
     }
 }
 
-impl<B> Drop for Coming<B> {
-    /// Nobody waits for the rest: what is done now is the answer.
+impl<B, W: Watch> Drop for Watched<B, W> {
     fn drop(&mut self) {
-        self.waits(false);
-    }
-}
-
-/// An answer's body. When it is dropped the server has all of it.
-pub struct Going<B> {
-    inner: B,
-    place: Arc<Place>,
-}
-
-impl<B> Going<B> {
-    /// The body of an answer to who holds this place.
-    pub fn new(inner: B, place: Arc<Place>) -> Self {
-        Self { inner, place }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Going<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl<B> Drop for Going<B> {
-    fn drop(&mut self) {
-        self.place.answered();
+        self.watch.ended();
     }
 }

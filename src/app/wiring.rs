@@ -61,7 +61,15 @@ impl Wiring {
         self.sets.write().unwrap_or_else(PoisonError::into_inner).entry(tenant.clone()).or_default().clone()
     }
 
-    /// What streams lost for a bound, said loudly: one line, one event a stream.
+    /// One operational event, which is a log line too. Where too many of them wait already, the line alone.
+    fn note(&self, tenant: &TenantId, kind: &'static str, subject: String, what: String) {
+        if let Err(full) = self.noting.try_send((tenant.clone(), kind, subject, what)) {
+            let (_, _, subject, what) = full.into_inner();
+            tracing::warn!(%tenant, kind, subject, what, "an operational event that is not kept");
+        }
+    }
+
+    /// What streams lost for a bound: one event a stream.
     fn tell_lost(&self, tenant: &TenantId, lost: BTreeMap<(&'static str, StreamNo), usize>) {
         for ((kind, no), n) in lost {
             let stream = self.outbox.queue(tenant, no).and_then(|queue| queue.stream());
@@ -73,13 +81,11 @@ impl Wiring {
                 DEAD_LETTER => "announcement: the stream stopped before its receiver had heard so".into(),
                 _ => format!("{n} dead letters are not kept: there are as many as may be"),
             };
-            tracing::error!(%tenant, stream_id, kind, n, what);
-            // Where too many wait the line above is all.
-            let _ = self.noting.try_send((tenant.clone(), kind, stream_id, what));
+            self.note(tenant, kind, stream_id, what);
         }
     }
 
-    /// What became of opt-outs (RISC 2.8): one line, one event for each that an operator should know of.
+    /// What became of opt-outs (RISC 2.8): one event for each that an operator should know of.
     fn tell_opts(&self, tenant: &TenantId, effects: &[Effect]) {
         for effect in effects {
             let (kind, seq, what) = match effect {
@@ -96,10 +102,7 @@ impl Wiring {
                 }
                 _ => continue,
             };
-            let id = EntryId { tenant: tenant.clone(), seq }.to_string();
-            tracing::info!(%tenant, id, kind, what);
-            // Where too many wait the line above is all.
-            let _ = self.noting.try_send((tenant.clone(), kind, id, what));
+            self.note(tenant, kind, EntryId { tenant: tenant.clone(), seq }.to_string(), what);
         }
     }
 

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{Error, default_algs, default_tolerance, filled, keys, range};
+use super::object::check::{Error, filled, keys, range};
+use super::object::{default_algs, default_tolerance};
 use crate::jose::alg::Alg;
 use crate::jose::remote::JwksSource;
 

@@ -5,20 +5,21 @@
 //! sequencer journals them, `apply` folds them. Payloads are JSON; the kind stands in the entry header,
 //! with the format version. Released formats are never broken: members may be added with a default.
 
+mod code;
+mod decision;
 pub mod streams;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::code::Error;
+pub use self::decision::{Decision, Derived, Lifted, Touched};
 use super::emit::Emit;
 use super::object::{Object, ObjectKind};
 use super::restored::Restored;
-use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
-use crate::lineage::node::{How, NodeId};
-use crate::revocation::key::{KeyHash, Kind};
-use crate::revocation::record::{Basis, Effect, Record, Until};
+use crate::revocation::key::KeyHash;
 use crate::stream::StreamNo;
 use crate::tenant::Seq;
 
@@ -124,119 +125,6 @@ pub struct IssuerKeys {
     pub jwks: String,
 }
 
-/// An event that lineage adds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Derived {
-    /// Event type URI.
-    pub uri: String,
-    /// `sub_id`.
-    pub sub_id: Box<RawValue>,
-    /// The event object.
-    pub event: Box<RawValue>,
-    /// What its echo is known by (`names::echo`).
-    pub echo: KeyHash,
-}
-
-/// A record taken back: what stands on this basis under the key becomes a watermark at `at_ms`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lifted {
-    /// Kind of key.
-    pub kind: Kind,
-    /// The key.
-    pub key: KeyHash,
-    /// Which basis.
-    pub basis: Basis,
-    /// Tokens issued up to then stay dead (ms since 1970).
-    pub at_ms: i64,
-    /// When that watermark expires (ms since 1970).
-    pub expires_at: i64,
-}
-
-/// How far a decision reaches, in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touched {
-    /// Runs that must stop.
-    pub runs: u32,
-    /// Known tokens that must stop.
-    pub tokens: u32,
-    /// Whether the walk was cut at a bound.
-    #[serde(default)]
-    pub truncated: bool,
-    /// Whether the subject named several principals: all of them are meant (LINEAGE 1.3, rule 3).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ambiguous: bool,
-    /// Records and derived events beyond the limits of one decision.
-    #[serde(default)]
-    pub left_out: u32,
-}
-
-/// What was concluded from an input. Carries everything that apply needs: no rule is evaluated again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Decision {
-    /// The input.
-    pub cause: Seq,
-    /// The `txn` of the cause.
-    pub txn: String,
-    /// Which rule in which version.
-    pub rule: String,
-    /// The reason code (`policy::reason`).
-    pub reason_code: String,
-    /// The way through the graph, one line a step, for people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path: Vec<String>,
-    /// What becomes dead.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub records: Vec<Record>,
-    /// What is taken back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lifted: Vec<Lifted>,
-    /// Nodes that end.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ends: Vec<(NodeId, How)>,
-    /// Ends that are taken back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub revived: Vec<(NodeId, How)>,
-    /// Names that whoever had them has no longer: the next to register one is somebody else.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub closed: Vec<Alias>,
-    /// What lineage adds; index 1… of the cause.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub derived: Vec<Derived>,
-    /// In numbers.
-    #[serde(default)]
-    pub touched: Touched,
-    /// Where a walk was cut: what hangs below is not enumerated.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub residual: Vec<String>,
-}
-
-impl Lifted {
-    /// The record that it leaves: what was issued up to the lift stays dead.
-    pub fn left(&self) -> Record {
-        Record {
-            kind: self.kind,
-            key: self.key,
-            until: Until::Watermark(self.at_ms),
-            effect: Effect::Deny,
-            basis: Basis::Issued,
-            reason_code: "lifted".into(),
-            expires_at: Some(self.expires_at),
-        }
-    }
-}
-
-impl Decision {
-    /// At least so many bytes it takes in an entry.
-    pub fn weight(&self) -> usize {
-        let derived =
-            self.derived.iter().map(|d| 200 + d.uri.len() + d.sub_id.get().len() + d.event.get().len());
-        let texts = self.path.iter().chain(&self.residual).map(|line| 2 * line.len() + 8);
-        let rows =
-            300 * self.records.len() + 150 * self.lifted.len() + 40 * (self.ends.len() + self.revived.len());
-        1000 + rows + derived.sum::<usize>() + texts.sum::<usize>()
-    }
-}
-
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
@@ -322,52 +210,6 @@ pub enum Body {
     Redrive(Redrive),
 }
 
-/// A payload cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A kind or version that this build does not know.
-    #[error("entry kind {kind} in format version {version} is not known to this build")]
-    Unknown {
-        /// The kind.
-        kind: u8,
-        /// The version.
-        version: u16,
-    },
-    /// The JSON does not fit.
-    #[error("an entry of kind {kind} cannot be read: {source}")]
-    Payload {
-        /// The kind.
-        kind: u8,
-        /// Why.
-        source: serde_json::Error,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-struct Put {
-    object: Object,
-    by: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Remove {
-    kind: ObjectKind,
-    id: String,
-    by: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct By {
-    by: String,
-}
-
-/// As JSON, into memory that is asked for once: `about` so many bytes.
-fn json(value: &impl Serialize, about: usize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut out = Vec::with_capacity(about);
-    serde_json::to_writer(&mut out, value)?;
-    Ok(out)
-}
-
 impl Body {
     /// The kind, as it stands in the entry header. Released; never renumbered.
     pub fn kind(&self) -> u8 {
@@ -413,66 +255,5 @@ impl Body {
             Self::Restored(_) => "restored",
             Self::Redrive(_) => "redrive",
         }
-    }
-
-    /// The payload's bytes.
-    pub fn to_vec(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match self {
-            Self::Put { object, by } => serde_json::to_vec(&Put { object: object.clone(), by: by.clone() }),
-            Self::Remove { kind, id, by } => {
-                serde_json::to_vec(&Remove { kind: *kind, id: id.clone(), by: by.clone() })
-            }
-            Self::Keys(b) => serde_json::to_vec(b),
-            Self::Set(b) => {
-                let names: usize = b.names.iter().map(|n| 120 + 25 * n.hashes.len()).sum();
-                json(b, 600 + b.compact.len() + b.sub_id.get().len() + b.event.get().len() + names)
-            }
-            Self::Fact(b) => serde_json::to_vec(b),
-            Self::Kill(b) | Self::Lift(b) => serde_json::to_vec(b),
-            Self::Decision(b) => json(b, 600 + 200 * b.records.len() + 600 * b.derived.len()),
-            Self::Outcomes(b) => serde_json::to_vec(b),
-            Self::Tick => Ok(Vec::new()),
-            Self::ClockAccepted { by } => serde_json::to_vec(&By { by: by.clone() }),
-            Self::Subjects(b) => serde_json::to_vec(b),
-            Self::Status(b) => serde_json::to_vec(b),
-            Self::Control(b) => serde_json::to_vec(b),
-            Self::Emit(b) => serde_json::to_vec(b),
-            Self::Restored(b) => serde_json::to_vec(b),
-            Self::Redrive(b) => serde_json::to_vec(b),
-        }
-    }
-
-    /// Reads a payload back.
-    pub fn parse(kind: u8, version: u16, bytes: &[u8]) -> Result<Self, Error> {
-        if version != VERSION {
-            return Err(Error::Unknown { kind, version });
-        }
-        let bad = |source| Error::Payload { kind, source };
-        Ok(match kind {
-            1 => {
-                let Put { object, by } = serde_json::from_slice(bytes).map_err(bad)?;
-                Self::Put { object, by }
-            }
-            2 => {
-                let Remove { kind: of, id, by } = serde_json::from_slice(bytes).map_err(bad)?;
-                Self::Remove { kind: of, id, by }
-            }
-            3 => Self::Keys(serde_json::from_slice(bytes).map_err(bad)?),
-            4 => Self::Set(serde_json::from_slice(bytes).map_err(bad)?),
-            5 => Self::Fact(serde_json::from_slice(bytes).map_err(bad)?),
-            6 => Self::Kill(serde_json::from_slice(bytes).map_err(bad)?),
-            7 => Self::Lift(serde_json::from_slice(bytes).map_err(bad)?),
-            8 => Self::Decision(serde_json::from_slice(bytes).map_err(bad)?),
-            9 => Self::Outcomes(serde_json::from_slice(bytes).map_err(bad)?),
-            10 => Self::Tick,
-            11 => Self::ClockAccepted { by: serde_json::from_slice::<By>(bytes).map_err(bad)?.by },
-            12 => Self::Subjects(serde_json::from_slice(bytes).map_err(bad)?),
-            13 => Self::Status(serde_json::from_slice(bytes).map_err(bad)?),
-            14 => Self::Control(serde_json::from_slice(bytes).map_err(bad)?),
-            15 => Self::Emit(serde_json::from_slice(bytes).map_err(bad)?),
-            17 => Self::Restored(serde_json::from_slice(bytes).map_err(bad)?),
-            16 => Self::Redrive(serde_json::from_slice(bytes).map_err(bad)?),
-            _ => return Err(Error::Unknown { kind, version }),
-        })
     }
 }

@@ -8,15 +8,19 @@ use serde::{Deserialize, Serialize};
 use crate::jose::alg::Alg;
 use crate::jose::remote::JwksSource;
 use crate::set::dialect::Dialect;
+use crate::stream::Stream;
 use crate::stream::receiver::Receiver;
-use crate::stream::{Stream, is_id};
 
+pub use self::check::Error;
 pub use super::authorization_server::{AuthorizationServer, Introspection};
 pub use super::bearer::OldBearer;
+pub use super::kind::ObjectKind;
+pub use super::operator::{Operator, Role};
 pub use crate::policy::plan::Strength;
 
 use super::bearer;
-use super::owner::RESERVED;
+
+pub(super) mod check;
 
 /// What a source may speak of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,59 +61,6 @@ impl Default for Authority {
 pub struct Tenant {
     /// Its id.
     pub id: String,
-}
-
-/// Somebody who may use the admin API. Lives in `_hub`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Operator {
-    /// Its name in the journal.
-    pub id: String,
-    /// Hash of its bearer.
-    pub bearer_sha256: String,
-    /// Those before it that are good for a while yet.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub old_bearers: Vec<OldBearer>,
-    /// What it may do.
-    #[serde(default, skip_serializing_if = "Role::is_admin")]
-    pub role: Role,
-}
-
-/// What an operator may do at the admin API, from most to least.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything: also objects, and backups, which hold the keys. Who was made before there were roles is one.
-    #[default]
-    Admin,
-    /// What runs a hub by day and night: emit, kill, lift, redrive, bases, the clock; and all reads.
-    Operator,
-    /// Reads only.
-    Viewer,
-}
-
-impl Role {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Operator => "operator",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// Whether what only needs `need` is open to it.
-    pub fn may(self, need: Self) -> bool {
-        match need {
-            Self::Viewer => true,
-            Self::Operator => self != Self::Viewer,
-            Self::Admin => self == Self::Admin,
-        }
-    }
-
-    fn is_admin(&self) -> bool {
-        *self == Self::Admin
-    }
 }
 
 /// Somebody who pushes SETs to `in/{id}`.
@@ -265,141 +216,6 @@ pub enum Object {
     AuthorizationServer(AuthorizationServer),
 }
 
-/// Which kind of object.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectKind {
-    /// A tenant.
-    Tenant,
-    /// An operator.
-    Operator,
-    /// An upstream.
-    Upstream,
-    /// A token issuer.
-    TokenIssuer,
-    /// A stream.
-    Stream,
-    /// A client.
-    Client,
-    /// An enforcement point.
-    Point,
-    /// An outside authorization server.
-    AuthorizationServer,
-}
-
-impl ObjectKind {
-    /// Its collection in the admin API: `/admin/v1/t/{tenant}/{collection}`.
-    pub fn collection(self) -> &'static str {
-        match self {
-            Self::Tenant => "tenants",
-            Self::Operator => "operators",
-            Self::Upstream => "upstreams",
-            Self::TokenIssuer => "token-issuers",
-            Self::Stream => "streams",
-            Self::Client => "clients",
-            Self::Point => "points",
-            Self::AuthorizationServer => "authorization-servers",
-        }
-    }
-
-    /// The kind of a collection.
-    pub fn of_collection(name: &str) -> Option<Self> {
-        use ObjectKind as K;
-        let all = [
-            K::Tenant,
-            K::Operator,
-            K::Upstream,
-            K::TokenIssuer,
-            K::Stream,
-            K::Client,
-            K::Point,
-            K::AuthorizationServer,
-        ];
-        all.into_iter().find(|k| k.collection() == name)
-    }
-
-    /// Whether its holders are known by a bearer of their own.
-    pub fn has_bearer(self) -> bool {
-        matches!(self, Self::Operator | Self::Upstream | Self::Client | Self::Point)
-    }
-
-    /// Whether such objects live in `_hub`.
-    pub fn in_hub(self) -> bool {
-        matches!(self, Self::Tenant | Self::Operator)
-    }
-}
-
-/// Why an object is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Error {
-    /// Its id.
-    #[error("id must be 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `-`")]
-    Id,
-    /// A name that would read as an owner of another sort.
-    #[error("an operator cannot be called `{0}`")]
-    Reserved(String),
-    /// Its tenant id.
-    #[error(transparent)]
-    Tenant(#[from] crate::tenant::BadTenant),
-    /// The stream in it.
-    #[error(transparent)]
-    Stream(#[from] crate::stream::Error),
-    /// A client's rights as a receiver.
-    #[error(transparent)]
-    Receiver(#[from] crate::stream::receiver::Error),
-    /// A member that must hold something.
-    #[error("{0} must not be empty")]
-    Empty(&'static str),
-    /// An inline key set.
-    #[error("jwks.inline: {0}")]
-    Jwks(#[from] crate::jose::keyset::BadSet),
-    /// What stands for a bearer.
-    #[error("bearer_sha256 must be the SHA-256 of a bearer, in base64url without padding")]
-    Hash,
-    /// Bearers that were replaced.
-    #[error(transparent)]
-    OldBearers(#[from] bearer::Error),
-    /// An authorization server without one way to judge its tokens, or with two.
-    #[error("an authorization server has either jwks or introspection")]
-    KeysOrIntrospection,
-    /// A number out of range.
-    #[error("{0} must be from {1} to {2}")]
-    Range(&'static str, u32, u32),
-}
-
-pub(super) fn filled(name: &'static str, empty: bool) -> Result<(), Error> {
-    if empty { Err(Error::Empty(name)) } else { Ok(()) }
-}
-
-pub(super) fn range(name: &'static str, value: u32, from: u32, to: u32) -> Result<(), Error> {
-    if (from..=to).contains(&value) { Ok(()) } else { Err(Error::Range(name, from, to)) }
-}
-
-/// A list without anything in it, or with an empty text, which is the beginning of everything.
-fn holds_nothing(list: &[String]) -> bool {
-    list.is_empty() || list.iter().any(String::is_empty)
-}
-
-pub(super) fn keys(jwks: &JwksSource) -> Result<(), Error> {
-    match jwks {
-        JwksSource::Inline(set) => Ok(crate::jose::keyset::check(set)?),
-        JwksSource::Url(url) => filled("jwks.url", url.is_empty()),
-    }
-}
-
-fn hash(text: &str) -> Result<(), Error> {
-    if bearer::is_hash(text) { Ok(()) } else { Err(Error::Hash) }
-}
-
-impl Authority {
-    /// An empty list would read as "nothing" to one and as "not said" to another: it is refused.
-    fn check(&self) -> Result<(), Error> {
-        filled("authority.event_types", holds_nothing(&self.event_types))?;
-        filled("authority.namespaces", holds_nothing(&self.namespaces))?;
-        range("authority.rate_per_s", self.rate_per_s, 1, 1_000_000)
-    }
-}
-
 impl Object {
     /// Its kind.
     pub fn kind(&self) -> ObjectKind {
@@ -456,64 +272,5 @@ impl Object {
         };
         bearer::replace(current, old, sha256, now_s, overlap_s);
         true
-    }
-
-    /// Checks it by itself.
-    pub fn check(&self) -> Result<(), Error> {
-        if let Self::Tenant(t) = self {
-            let id = crate::tenant::TenantId::parse(&t.id)?;
-            return if id.is_hub() { Err(Error::Id) } else { Ok(()) };
-        }
-        if !is_id(self.id()) {
-            return Err(Error::Id);
-        }
-        match self {
-            Self::Upstream(u) => {
-                filled("iss", u.iss.is_empty())?;
-                filled("aud", holds_nothing(&u.aud))?;
-                filled("algs", u.algs.is_empty())?;
-                u.authority.check()?;
-                keys(&u.jwks)?;
-                u.bearer_sha256.as_deref().map_or(Ok(()), hash)?;
-                bearer::check(u.bearer_sha256.as_deref().unwrap_or_default(), &u.old_bearers)?;
-                range("clock_tolerance_s", u.clock_tolerance_s, 0, 300)?;
-                range("max_token_lifetime_s", u.max_token_lifetime_s, 60, 366 * 86_400)
-            }
-            Self::TokenIssuer(i) => {
-                filled("iss", i.iss.is_empty())?;
-                filled("algs", i.algs.is_empty())?;
-                keys(&i.jwks)?;
-                range("clock_tolerance_s", i.clock_tolerance_s, 0, 300)?;
-                range("max_refresh_lifetime_s", i.max_refresh_lifetime_s, 0, 366 * 86_400)?;
-                range("max_token_lifetime_s", i.max_token_lifetime_s, 60, 366 * 86_400)
-            }
-            Self::Stream(s) => Ok(s.check()?),
-            Self::Client(c) => {
-                match &c.receiver {
-                    // Without a bearer it must be somebody all the same.
-                    Some(receiver) => receiver.check()?,
-                    None => filled("bearer", c.bearer_sha256.is_empty())?,
-                }
-                if !c.bearer_sha256.is_empty() {
-                    hash(&c.bearer_sha256)?;
-                }
-                bearer::check(&c.bearer_sha256, &c.old_bearers)?;
-                c.authority.check()
-            }
-            Self::Point(p) => {
-                filled("bearer", p.bearer_sha256.is_empty())?;
-                hash(&p.bearer_sha256)?;
-                bearer::check(&p.bearer_sha256, &p.old_bearers)?;
-                filled("aud", holds_nothing(&p.aud))
-            }
-            Self::Operator(o) if RESERVED.contains(&o.id.as_str()) => Err(Error::Reserved(o.id.clone())),
-            Self::Operator(o) => {
-                filled("bearer", o.bearer_sha256.is_empty())?;
-                hash(&o.bearer_sha256)?;
-                Ok(bearer::check(&o.bearer_sha256, &o.old_bearers)?)
-            }
-            Self::AuthorizationServer(server) => server.check(),
-            Self::Tenant(_) => Ok(()),
-        }
     }
 }

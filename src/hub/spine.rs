@@ -4,6 +4,7 @@
 //! simulation calls it directly. No answer and no effect leaves before the flush. An error in the
 //! flush is fatal: memory is ahead of the disk then, and only a restart makes them one again.
 
+mod admission;
 mod clients;
 mod emit;
 mod health;
@@ -33,14 +34,8 @@ use crate::clock::SharedClock;
 use crate::journal::{self, Draft, Journal};
 use crate::tenant::{EntryId, TenantId};
 
-/// Room without which nothing is begun any more, not even a kill: a decision with its records may need it. A
-/// quarter of a segment, at most this.
-const ROOM_MIN: u64 = 4 << 20;
 /// A batch is flushed early once it has so many bytes, or a quarter of a segment: decisions may be large.
 pub const STAGED_MAX: usize = 1 << 20;
-
-/// How long between two looks for room on a full disk (ms).
-const RESERVE_PAUSE_MS: i64 = 1000;
 
 /// The spine cannot go on: what is in memory is ahead of what is on disk.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +109,7 @@ impl Spine {
         let stats = Stats::default();
         let (leapt, last_body) = (false, None);
         let reserve_at_ms = 0;
-        let room_min = ROOM_MIN.min(journal.room_max() / 4);
+        let room_min = admission::ROOM_MIN.min(journal.room_max() / 4);
         let staged_max = usize::try_from(journal.room_max()).map_or(STAGED_MAX, |room| room.min(STAGED_MAX));
         Self {
             journal,
@@ -162,47 +157,9 @@ impl Spine {
         self.stats
     }
 
-    /// Whether the wall clock leapt and nobody accepted it yet.
-    pub fn leapt(&self) -> bool {
-        self.leapt
-    }
-
-    /// Whether new inputs are taken: the disk has room for another segment and the clock can be trusted.
-    pub fn intake(&self) -> Result<(), Refused> {
-        if self.leapt {
-            return Err(Refused::ClockLeapt);
-        }
-        if self.journal.intake_open() { Ok(()) } else { Err(Refused::DiskFull) }
-    }
-
     /// When the next timer is due, over all tenants (ms since 1970).
     pub fn next_timer_ms(&self) -> Option<i64> {
         self.states.values().filter_map(State::next_timer_ms).min()
-    }
-
-    /// The time that an entry written now gets (ms since 1970): never back, and by the uptime clock while the
-    /// wall clock is not to be trusted.
-    pub fn now_ms(&self) -> i64 {
-        let clock = &self.parts.clock;
-        let now = if self.leapt { clock.boot_ms() + self.boot_offset_ms } else { clock.wall_ms() };
-        now.max(self.last_ms)
-    }
-
-    /// Holds the wall clock against the uptime. A slow drift is followed, a leap is not.
-    fn watch_clock(&mut self) {
-        let offset = self.parts.clock.wall_ms() - self.parts.clock.boot_ms();
-        let leap_ms = offset - self.boot_offset_ms;
-        let leapt = leap_ms.abs() > self.parts.leap_max_ms;
-        if leapt != self.leapt {
-            match leapt {
-                true => tracing::error!(leap_ms, "the wall clock leapt: intake is closed, denying goes on"),
-                false => tracing::warn!("the wall clock is back: intake is open again"),
-            }
-        }
-        self.leapt = leapt;
-        if leap_ms.abs() <= 1000 {
-            self.boot_offset_ms = offset;
-        }
     }
 
     /// Does a batch: everything in it is durable, or nothing of it was answered.
@@ -231,21 +188,6 @@ impl Spine {
             then(self, Snapshot::of(self));
         }
         Ok(())
-    }
-
-    /// Without a next segment intake is closed: look for room again, but not at every batch, for it writes a whole one.
-    fn try_reserve(&mut self) {
-        let now_ms = self.parts.clock.boot_ms();
-        if self.journal.intake_open() || now_ms < self.reserve_at_ms {
-            return;
-        }
-        self.reserve_at_ms = now_ms + RESERVE_PAUSE_MS;
-        match self.journal.try_reserve() {
-            true => tracing::warn!("the journal has a next segment again: intake is open"),
-            false => tracing::error!(
-                "the disk is full: intake is closed; kills, lifts and outcomes are still written"
-            ),
-        }
     }
 
     fn command(&mut self, command: Command) -> Result<(), Fatal> {
@@ -277,35 +219,6 @@ impl Spine {
             }
             Command::Snapshot(_) => Ok(()),
         }
-    }
-
-    /// Bytes that can still be staged, whether or not there is a next segment.
-    fn room(&self) -> u64 {
-        self.journal.room().saturating_sub(self.staged_bytes as u64)
-    }
-
-    /// Whether an operator's act may be staged.
-    fn room_for_act(&mut self) -> Result<bool, Fatal> {
-        if self.room() < self.room_min {
-            // What is staged before it may be all that is in its way.
-            self.commit()?;
-        }
-        Ok(self.room() >= self.room_min)
-    }
-
-    /// Whether outcomes and ticks may be written: they leave the last room to kills.
-    pub(super) fn has_room(&self) -> bool {
-        self.room() >= 2 * self.room_min
-    }
-
-    /// Whether an input with so many bytes of evidence fits a segment, beside what is staged and its decision.
-    fn fits_segment(&self, bytes: usize) -> Result<(), Refused> {
-        if bytes as u64 <= 2 * self.journal.room_max() { Ok(()) } else { Err(Refused::TooLarge) }
-    }
-
-    fn intake_of(&self, tenant: &TenantId) -> Result<(), Refused> {
-        self.intake()?;
-        if self.states.contains_key(tenant) { Ok(()) } else { Err(Refused::NoTenant) }
     }
 
     fn refuse<T: Send + 'static>(&mut self, answer: Answer<T>, refused: Refused) -> Result<(), Fatal> {

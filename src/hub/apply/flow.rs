@@ -139,7 +139,9 @@ impl State {
         let Some(stream) = self.streams.get(&change.stream).cloned() else { return };
         let no = change.stream;
         let before = self.life(no);
-        // What was about to happen is overtaken; its event has said what was true then.
+        // What was about to happen is overtaken. Its event may be on its way and has said what was true then, so that
+        // who goes on after all is told that too.
+        let goes_on = change.status == Status::Enabled && before.ending.is_some();
         let announces = change.announce_ms.filter(|_| before.status != change.status);
         match (announces, change.status) {
             (Some(announce_ms), Status::Paused | Status::Disabled) if before.status == Status::Enabled => {
@@ -150,7 +152,7 @@ impl State {
                 self.set_life(no, Life { ending: Some(ending), ..before }, fx);
             }
             (announces, status) => {
-                if status == Status::Enabled && announces.is_some() {
+                if goes_on || (status == Status::Enabled && announces.is_some()) {
                     self.owe_updated(entry, no, &stream, change, fx);
                 }
                 self.become_status(no, status, change.reason.clone(), fx);

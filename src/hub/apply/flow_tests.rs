@@ -146,6 +146,23 @@ fn a_stop_that_the_receiver_did_not_ask_for_is_told_first() {
 }
 
 #[test]
+fn who_goes_on_after_all_is_told_behind_what_was_announced() {
+    for announce_ms in [None, Some(20_000)] {
+        let mut bench = Bench::new("ALL");
+        bench.status("a", Status::Paused, Some(20_000));
+        let announced = Item { seq: bench.state.seq(), index: 0 };
+        bench.status("a", Status::Enabled, announce_ms);
+        let said: Vec<String> = bench.owed("a").into_iter().map(|(_, event)| event).collect();
+        let word = |status| format!(r#"{{"status":"{status}","reason":"drill"}}"#);
+        assert_eq!(said, [word("paused"), word("enabled")]);
+        bench.end("a", announced);
+        assert_eq!((bench.state.life(bench.no("a")).status, bench.flow("a")), (Status::Enabled, Flow::Open));
+        bench.status("a", Status::Enabled, announce_ms);
+        assert_eq!(bench.owed("a").len(), 1, "nothing changes: nothing is told");
+    }
+}
+
+#[test]
 fn a_receiver_that_cannot_be_told_is_stopped_when_its_time_is_up() {
     let mut bench = Bench::new("ALL");
     bench.status("a", Status::Paused, Some(20_000));
