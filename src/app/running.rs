@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::projections;
@@ -15,7 +16,28 @@ use crate::hub::spine::{Fatal, Spine};
 use crate::transmitter::signer::Signer;
 
 /// How long running requests may take to finish at the end; with what the sequencer and the mirror still write, 10 s.
-const FINISH: Duration = Duration::from_secs(9);
+const FINISH: Duration = Duration::from_secs(7);
+
+/// SIGTERM and SIGINT. From its making on neither ends the process by itself.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Begins to listen: before a hub begins to start, for one that is ready must end in order.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one.
+    pub async fn come(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = self.int.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    }
+}
 
 /// A running hub.
 pub struct Running {
@@ -53,17 +75,10 @@ impl Running {
         });
     }
 
-    /// Waits until somebody wants the hub to stop: a signal, or its own sequencer.
-    pub async fn until_told(&self) -> anyhow::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut stopping = self.stop.subscribe();
-        tokio::select! {
-            _ = term.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = int.recv() => tracing::info!("SIGINT: stopping"),
-            _ = stopping.wait_for(|stop| *stop) => {}
-        }
-        Ok(())
+    /// Waits until the hub wants to end by itself: its sequencer lost the disk.
+    pub async fn ended(&self) {
+        // It fails where nobody can send any more: an end as well.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
     /// Stops in order: not ready, no new connections, what runs finishes, the sequencer writes what waits.
@@ -71,7 +86,7 @@ impl Running {
         self.ready.store(false, Ordering::Release);
         self.stop.send_replace(true);
         if !self.tasks.wait(FINISH).await {
-            tracing::warn!("requests were still running after 9 s and are cut");
+            tracing::warn!("requests were still running after {} s and are cut", FINISH.as_secs());
         }
         self.hub.stop();
         let joined = tokio::task::spawn_blocking(move || {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::backup::Backups;
 use super::bases::Bases;
 use super::keeping::{self, Keeper};
-use super::running::Running;
+use super::running::{Running, Signals};
 use super::seal::AuditSeal;
 use super::store::{Opened, Places, open_store};
 use super::tasks::Tasks;
@@ -385,7 +385,15 @@ fn thread<T: Send + 'static>(
 
 /// Runs a hub until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let running = start(config).await?;
-    running.until_told().await?;
+    let mut signals = Signals::listen()?;
+    let running = tokio::select! {
+        running = start(config) => running?,
+        // Whatever was answered by then is durable.
+        () = signals.come() => return Ok(()),
+    };
+    tokio::select! {
+        () = signals.come() => {}
+        () = running.ended() => {}
+    }
     running.stop().await
 }

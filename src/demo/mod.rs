@@ -30,6 +30,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::json;
 
+use crate::app::running::Signals;
 use crate::config::{Config, environment};
 use outcome::Outcome;
 use stage::Stage;
@@ -44,15 +45,15 @@ use table::Paint;
 /// What could not be started, and whatever did not happen as told.
 pub async fn run(given: Config, once: bool, json: bool) -> anyhow::Result<()> {
     let _lines = init_log(&given)?;
-    let mut told_to_stop = std::pin::pin!(stop_signal()?);
+    let mut told_to_stop = Signals::listen()?;
     let stage = tokio::select! {
         built = Stage::build(&given) => built?,
-        () = &mut told_to_stop => anyhow::bail!(CUT_SHORT),
+        () = told_to_stop.come() => anyhow::bail!(CUT_SHORT),
     };
     let shown = tokio::select! {
         shown = show(&stage, once, json) => Some(shown),
         () = stage.ended() => None,
-        () = &mut told_to_stop => None,
+        () = told_to_stop.come() => None,
     };
     let ended = stage.take_down().await;
     match shown {
@@ -65,18 +66,6 @@ pub async fn run(given: Config, once: bool, json: bool) -> anyhow::Result<()> {
 
 /// Said where somebody stopped a story that he wanted to hear.
 const CUT_SHORT: &str = "stopped before the story was told";
-
-/// Waits for SIGINT or SIGTERM. From the call on neither ends the process by itself.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    })
-}
 
 async fn show(stage: &Stage, once: bool, json: bool) -> anyhow::Result<()> {
     let paint = Paint::new(!json && std::io::stdout().is_terminal() && !wants_no_color());

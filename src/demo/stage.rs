@@ -165,12 +165,9 @@ impl Stage {
         self.peers.json(Method::GET, &url, &self.credential, &Value::Null).await
     }
 
-    /// Waits until the hub wants to end: it was told to, or its sequencer lost the disk.
+    /// Waits until the hub wants to end by itself.
     pub async fn ended(&self) {
-        if self.running.until_told().await.is_err() {
-            // No signal can be waited for: then the hub is not ended by one.
-            std::future::pending::<()>().await;
-        }
+        self.running.ended().await;
     }
 
     /// Ends hub and peers; the folder goes with the stage. Errors are the hub's.
