@@ -207,7 +207,10 @@ mod tests {
 
     #[test]
     fn nobody_there() {
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Taken, so that nobody else gets it, and nobody listens.
+        let taken = tokio::net::TcpSocket::new_v4().unwrap();
+        taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = taken.local_addr().unwrap();
         let credential = Secret::new("0123456789abcdef".into());
         let client = AdminClient { address, tls: None, credential, timeout: TIMEOUT };
         let failure = client.call(Method::GET, "/admin/v1/status", None).unwrap_err();

@@ -85,6 +85,10 @@ pub struct Call {
     /// Types that the made stream must deliver for the case to apply.
     #[serde(default)]
     pub must_deliver: Vec<String>,
+    /// What the answer is waited for to look like: until it does the same is asked again, no longer than any answer is waited
+    /// for. The last answer is the one that counts. Not together with `meanwhile`.
+    #[serde(default)]
+    pub until: Shape,
     /// What the answer must look like.
     #[serde(default)]
     pub expect: Shape,
@@ -176,6 +180,9 @@ pub struct Collect {
     pub filter: Shape,
     /// How many at least: a number, or a list that has as many.
     pub at_least: Value,
+    /// How many there are if none is kept back, likewise: so many are waited for as long as for any SET.
+    #[serde(default)]
+    pub hoped: Value,
     /// The path into each of them that is kept.
     pub path: String,
     /// The name under which the list is known.

@@ -21,15 +21,18 @@ use openssl::x509::{X509, X509Name};
 
 use super::Trouble;
 use super::lab::Lab;
+use crate::clock::Stopwatch;
 
 /// How long a silent connection is listened to.
 const LISTEN: Duration = Duration::from_secs(5);
-/// How often the end of the run is looked for.
+/// Rest between two looks: for the end of the run, for somebody who comes.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 struct Heard {
     connections: AtomicUsize,
+    /// How many of them are over.
+    over: AtomicUsize,
     bytes: AtomicUsize,
     end: AtomicBool,
 }
@@ -81,6 +84,7 @@ fn accept(listener: &TcpListener, acceptor: &SslAcceptor, heard: &Heard) {
             Ok((stream, _)) => {
                 heard.connections.fetch_add(1, Ordering::Relaxed);
                 listen(stream, acceptor, heard);
+                heard.over.fetch_add(1, Ordering::Relaxed);
             }
             Err(_) => std::thread::sleep(LOOK),
         }
@@ -121,8 +125,12 @@ fn self_signed(host: &str) -> Result<(PKey<Private>, X509), ErrorStack> {
 /// Nothing may have been said behind the handshake, though somebody came.
 pub async fn judge(lab: &Lab) -> Result<(), Trouble> {
     let bad = lab.bad_tls.as_ref().ok_or_else(|| Trouble::na("there is no such endpoint"))?;
-    tokio::time::sleep(lab.settings.silence).await;
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    let began = Stopwatch::start();
+    while count(&bad.heard.over) == 0 && began.elapsed() < lab.settings.timeout {
+        tokio::time::sleep(LOOK).await;
+    }
+    tokio::time::sleep(lab.settings.silence).await;
     match (count(&bad.heard.connections), count(&bad.heard.bytes)) {
         (_, bytes @ 1..) => {
             Err(Trouble::wrong(format!("{bytes} bytes were sent to a server nobody vouches for")))

@@ -91,7 +91,7 @@ impl Action {
     /// The shapes that it judges by.
     pub fn shapes(&self) -> Vec<&Shape> {
         match self {
-            Self::Call(x) => vec![&x.expect],
+            Self::Call(x) => vec![&x.until, &x.expect],
             Self::Receive(x) => vec![&x.filter, &x.expect],
             Self::Silence(x) => vec![&x.filter],
             Self::Collect(x) => vec![&x.filter],

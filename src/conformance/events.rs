@@ -21,6 +21,8 @@ use crate::clock::Stopwatch;
 
 /// Rest between two looks.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked, at least, before it is said that nothing came: time also goes by while this machine stands still.
+const LOOKS_MIN: u32 = 3;
 /// How long nothing more came, at least, when all SETs are taken to be there.
 const QUIET: Duration = Duration::from_millis(700);
 
@@ -127,7 +129,10 @@ pub async fn gather(stage: &mut Stage<'_>, name: &str) -> Result<(), Trouble> {
         about["stream"] = config.clone();
         about["as"] = json!(if who == Who::B { "b" } else { "a" });
         about["case"] = json!(stage.case.id);
-        let doc = seen::see(stage.lab, &raw, &about).await;
+        let mut doc = seen::see(stage.lab, &raw, &about).await;
+        if is_of_case(&doc, stage) {
+            doc["uniq"] = stage.known.get("uniq").cloned().unwrap_or_default();
+        }
         stage.lab.record(|record| {
             if !record.sets.iter().any(|other| other["raw"] == doc["raw"] && other["case"] == doc["case"]) {
                 record.sets.push(doc.clone());
@@ -238,13 +243,14 @@ pub(super) fn judge(stage: &Stage<'_>, shape: &Shape, doc: &Value) -> Result<(),
 
 /// Watches that no SET comes.
 pub async fn silence(stage: &mut Stage<'_>, watch: &Watch) -> Result<(), Trouble> {
-    let began = Stopwatch::start();
+    let (began, mut looks) = (Stopwatch::start(), 0);
     loop {
         gather(stage, &watch.stream).await?;
         if let Some(doc) = take(stage, &watch.stream, &watch.filter)? {
             return Err(Trouble::wrong(format!("a SET came that should not: {}", quoted(&doc["claims"]))));
         }
-        if began.elapsed() > stage.lab.settings.silence {
+        looks += 1;
+        if looks >= LOOKS_MIN && began.elapsed() > stage.lab.settings.silence {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
@@ -253,18 +259,17 @@ pub async fn silence(stage: &mut Stage<'_>, watch: &Watch) -> Result<(), Trouble
 
 /// Takes all SETs that come.
 pub async fn collect(stage: &mut Stage<'_>, collect: &Collect) -> Result<(), Trouble> {
-    let at_least = match stage.fill(&collect.at_least)? {
-        Value::Array(items) => items.len(),
-        number => number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
-    };
+    let at_least = count(&stage.fill(&collect.at_least)?);
+    let hoped = count(&stage.fill(&collect.hoped)?).max(at_least);
     let still = QUIET.max(stage.lab.settings.silence / 10);
-    let (began, mut quiet, mut found) = (Stopwatch::start(), Stopwatch::start(), vec![]);
-    while quiet.elapsed() < still || (found.len() < at_least && began.elapsed() < stage.lab.settings.timeout)
-    {
+    // The rests between looks are counted: while this machine stands still nobody looks.
+    let (began, mut quiet, mut found) = (Stopwatch::start(), Duration::ZERO, vec![]);
+    while quiet < still || (found.len() < hoped && began.elapsed() < stage.lab.settings.timeout) {
         gather(stage, &collect.stream).await?;
+        quiet += LOOK;
         while let Some(doc) = take(stage, &collect.stream, &collect.filter)? {
             found.push(at(&doc, &collect.path).cloned().unwrap_or_default());
-            quiet = Stopwatch::start();
+            quiet = Duration::ZERO;
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -274,4 +279,12 @@ pub async fn collect(stage: &mut Stage<'_>, collect: &Collect) -> Result<(), Tro
         return Err(Trouble::wrong(format!("{came} SETs came instead of {at_least}")));
     }
     Ok(())
+}
+
+/// A number, or as many as a list has.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len(),
+        number => number.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+    }
 }

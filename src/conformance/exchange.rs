@@ -59,6 +59,7 @@ pub async fn send(lab: &Lab, request: &Request) -> Result<Exchange, Trouble> {
         })
         .await
         .map_err(|e| Trouble::wrong(format!("no answer to {}: {e}", lab.redacted(&said))))?;
+    lab.moments.took(began.elapsed());
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let doc = json!({
         "method": request.method, "url": request.url, "status": answer.status, "headers": fields(&answer.headers),

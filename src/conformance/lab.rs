@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Trouble;
 use super::bad_tls::BadTls;
 use super::discover;
+use super::moments::Moments;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::token::{self, Who};
@@ -60,6 +61,8 @@ pub struct Lab {
     pub sink: Option<Sink>,
     /// The push endpoint with a bad certificate, if there is one.
     pub bad_tls: Option<BadTls>,
+    /// Whether the run was held up.
+    pub moments: Moments,
     /// Name of this run, new each time.
     pub run: String,
     began: Stopwatch,
@@ -90,7 +93,8 @@ impl Lab {
         };
         let run = random::<6>(&OsChance).iter().map(|b| format!("{b:02x}")).collect();
         let (egress, began) = (Egress::new(&config)?, Stopwatch::start());
-        let lab = Self { egress, settings, sink, bad_tls, run, began, inner: Mutex::default() };
+        let (moments, inner) = (Moments::watch(), Mutex::default());
+        let lab = Self { egress, settings, sink, bad_tls, moments, run, began, inner };
         lab.discover().await;
         Ok(lab)
     }

@@ -6,7 +6,8 @@
 //! not make, never prints a secret.
 //!
 //! A run, in the order in which things meet: [`settings`] → [`lab`] (discovery, tokens, push sink) → [`run`] (cases one
-//! by one) → [`steps`] and [`events`] on a [`stage`] → [`shape`] judges what came → [`report`].
+//! by one, again where [`moments`] says that it was held up) → [`steps`] and [`events`] on a [`stage`] → [`shape`] judges
+//! what came → [`report`].
 
 pub mod action;
 pub mod bad_tls;
@@ -20,6 +21,7 @@ pub mod exchange;
 pub mod held;
 pub mod kinds;
 pub mod lab;
+pub mod moments;
 pub mod needs;
 pub mod pushes;
 pub mod readme;

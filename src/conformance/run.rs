@@ -1,7 +1,8 @@
 //! A run: the cases one by one, and from what they found a verdict on each row.
 //!
 //! A row belongs to one case. It passes if all steps that prove it were done and none found it wrong; a step that was
-//! not reached says nothing about its rows. Streams are deleted behind each case, whatever came of it.
+//! not reached says nothing about its rows. Streams are deleted behind each case, whatever came of it. What is wrong while
+//! the run was held up is no finding yet: the case is tried again.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ use crate::clock::Stopwatch;
 
 /// Rows of the interoperability profile.
 const INTEROP: &str = "INTEROP-";
+
+/// How often a case is tried while something is wrong and the run was held up.
+const TURNS_MAX: usize = 3;
 
 /// Runs all cases that are wanted. An error means that the run itself could not begin: a place for pushes that is taken,
 /// a certificate that cannot be read.
@@ -60,50 +64,83 @@ pub async fn run(settings: Settings) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// Does the steps of a case: what came of them, how many were done, and whether the run ended meanwhile.
+async fn attempt<'a>(
+    lab: &'a Lab,
+    cases: &'a Cases,
+    case: &'a Case,
+    rows: &Rows<'_>,
+) -> (Stage<'a>, usize, bool) {
+    let mut stage = Stage::new(lab, cases, case);
+    let mut done = 0;
+    let steps = async {
+        for step in &case.steps {
+            if run_steps(&mut stage, std::slice::from_ref(step), rows, &[]).await.is_break() {
+                break;
+            }
+            done += 1;
+        }
+    };
+    let over = tokio::select! {
+        biased;
+        why = lab.over() => Some(why),
+        () = steps => None,
+    };
+    // Of no row: what was proved until then counts, and the rest was not reached.
+    stage.findings.extend(over.map(|why| Finding { rows: vec![], trouble: Trouble::na(why) }));
+    (stage, done, over.is_some())
+}
+
 async fn one(lab: &Lab, cases: &Cases, case: &Case, all: &[Requirement]) -> (Vec<RowReport>, CaseReport) {
     let level = |id: &str| all.iter().find(|row| row.id == id).map(|row| row.level);
     let unnamed = unnamed_rows(case);
     let rows = Rows { unnamed: &unnamed, level: &level };
-    let mut stage = Stage::new(lab, cases, case);
     let not_here = |id: &String| id.starts_with(INTEROP) && lab.settings.profile != Profile::CaepInterop;
     let unmet = if case.rows.iter().all(not_here) {
         Some("not in this profile".to_string())
     } else {
         case.needs.iter().find_map(|need| needs::unmet(lab, need))
     };
-    let mut done = 0;
+    let mine = || all.iter().filter(|row| case.rows.contains(&row.id));
+    let (mut found, mut left) = (vec![], vec![]);
     if let Some(why) = &unmet {
-        stage.findings.push(Finding { rows: case.rows.clone(), trouble: Trouble::na(why) });
+        let na = |row| RowReport::new(row, case, Verdict::NotApplicable, lab.redacted(why), vec![]);
+        found.extend(mine().map(na));
     } else {
-        let steps = async {
-            for step in &case.steps {
-                if run_steps(&mut stage, std::slice::from_ref(step), &rows, &[]).await.is_break() {
-                    break;
-                }
-                done += 1;
+        for turn in 1..=TURNS_MAX {
+            lab.moments.begin();
+            let (mut stage, done, over) = attempt(lab, cases, case, &rows).await;
+            let again = !over && turn < TURNS_MAX && stage.is_wrong() && lab.moments.held_up();
+            left.extend(stage.clear().await);
+            let outcome = Outcome { case, findings: &stage.findings, done, unnamed: &unnamed };
+            let now = mine().map(|row| {
+                let (verdict, why) = if not_here(&row.id) {
+                    (Verdict::NotApplicable, "not in this profile".to_string())
+                } else {
+                    outcome.of(row)
+                };
+                let evidence = if verdict == Verdict::Passed { vec![] } else { stage.evidence.clone() };
+                RowReport::new(row, case, verdict, lab.redacted(&why), evidence)
+            });
+            found = later(found, now.collect());
+            if !again {
+                break;
             }
-        };
-        let over = tokio::select! {
-            biased;
-            why = lab.over() => Some(why),
-            () = steps => None,
-        };
-        // Of no row: what was proved until then counts, and the rest was not reached.
-        stage.findings.extend(over.map(|why| Finding { rows: vec![], trouble: Trouble::na(why) }));
+        }
     }
-    let left = stage.clear().await;
-    let outcome = Outcome { case, findings: &stage.findings, done, unnamed: &unnamed };
-    let found = all.iter().filter(|row| case.rows.contains(&row.id)).map(|row| {
-        let (verdict, why) = if not_here(&row.id) && unmet.is_none() {
-            (Verdict::NotApplicable, "not in this profile".to_string())
-        } else {
-            outcome.of(row)
-        };
-        let evidence =
-            if verdict == Verdict::Passed || unmet.is_some() { vec![] } else { stage.evidence.clone() };
-        RowReport::new(row, case, verdict, lab.redacted(&why), evidence)
-    });
-    (found.collect(), CaseReport { id: case.id.clone(), title: case.title.clone(), duration_ms: 0, left })
+    (found, CaseReport { id: case.id.clone(), title: case.title.clone(), duration_ms: 0, left })
+}
+
+/// What a later turn says of each row; where it does not come to it, what was said before.
+fn later(before: Vec<RowReport>, now: Vec<RowReport>) -> Vec<RowReport> {
+    if before.is_empty() {
+        return now;
+    }
+    let said = |(before, now): (RowReport, RowReport)| match now.verdict {
+        Verdict::NotApplicable => before,
+        _ => now,
+    };
+    before.into_iter().zip(now).map(said).collect()
 }
 
 /// Rows of a case that none of its steps names.

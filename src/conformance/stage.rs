@@ -136,6 +136,11 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Whether something was found wrong.
+    pub fn is_wrong(&self) -> bool {
+        self.findings.iter().any(|finding| !finding.is_na())
+    }
+
     /// A stream by its name in the case.
     pub fn stream(&mut self, name: &str) -> Result<&mut Stream, Trouble> {
         self.streams.get_mut(name).ok_or_else(|| Trouble::na(format!("there is no stream {name}")))

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Trouble;
 use super::action::{Action, Call, Check};
 use super::case::Step;
-use super::exchange::{Request, send};
+use super::exchange::{Exchange, Request, send};
 use super::requirement::Level;
 use super::shape::{at, quoted};
 use super::stage::{Finding, Stage};
@@ -114,7 +114,7 @@ async fn call_and_meanwhile(
     };
     let lab = stage.lab;
     let sent = if call.meanwhile.is_empty() {
-        send(lab, &request).await
+        send_until(stage, call, &request).await
     } else {
         let inside = async {
             tokio::time::sleep(MEANWHILE_REST).await;
@@ -133,6 +133,27 @@ async fn call_and_meanwhile(
         }
         Err(trouble) => Err(trouble),
     })
+}
+
+/// Sends a request until its answer looks as the call waits for; the last answer counts. Each rest is twice the one before.
+async fn send_until(stage: &mut Stage<'_>, call: &Call, request: &Request) -> Result<Exchange, Trouble> {
+    let (began, mut rest) = (Stopwatch::start(), events::LOOK);
+    loop {
+        let exchange = send(stage.lab, request).await?;
+        let there = call.until.fits(&exchange.doc, &stage.known).map_err(|u| Trouble::na(u.to_string()))?;
+        if there || began.elapsed() + rest > stage.lab.settings.timeout {
+            return Ok(exchange);
+        }
+        if is_ok(&exchange.doc) && call.what == "verify" {
+            asked_to_verify(stage, call)?;
+        }
+        tokio::time::sleep(rest).await;
+        rest *= 2;
+    }
+}
+
+fn is_ok(answer: &Value) -> bool {
+    answer["status"].as_u64().is_some_and(|status| (200..300).contains(&status))
 }
 
 /// The request that a call means.
@@ -187,9 +208,12 @@ fn answered(stage: &mut Stage<'_>, call: &Call, who: Who, mut doc: Value) -> Res
     let what = stage.text(&call.what)?;
     doc["operation"] = what.as_str().into();
     stage.lab.record(|record| record.answers.push(doc.clone()));
-    let ok = doc["status"].as_u64().is_some_and(|s| (200..300).contains(&s));
+    let ok = is_ok(&doc);
     if let Some(id) = doc["body"]["stream_id"].as_str().filter(|_| ok && what == "create") {
         stage.made.push((who, id.into()));
+    }
+    if ok && what == "verify" {
+        asked_to_verify(stage, call)?;
     }
     let faults = call.expect.faults(&doc, &stage.known).map_err(|u| Trouble::na(u.to_string()))?;
     if !faults.is_empty() {
@@ -197,9 +221,6 @@ fn answered(stage: &mut Stage<'_>, call: &Call, who: Who, mut doc: Value) -> Res
             no_further(stage, who)?;
         }
         return Err(Trouble::wrong(format!("{what}: {}", faults.join("; "))));
-    }
-    if ok && what == "verify" {
-        asked_to_verify(stage, call)?;
     }
     if let Some(name) = &call.stream {
         stage.adopt(name, who, &doc["body"])?;

@@ -24,8 +24,9 @@ pub async fn verify(stage: &mut Stage<'_>, verify: &Verify) -> Result<(), Troubl
         body["state"] = json!(state);
     }
     let url = stage.text("{verification_endpoint}")?;
-    stage.stream(&verify.stream)?.verified = Some(Stopwatch::start());
     let exchange = ask_json(stage, who, url, "verify", &body).await?;
+    // Only now: the transmitter counts from when it was asked, which is later than when the request was sent.
+    stage.stream(&verify.stream)?.verified = Some(Stopwatch::start());
     let status = exchange.doc["status"].clone();
     stage.saw(exchange.evidence);
     if status != 204 {

@@ -5,8 +5,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 fn egress(allow: &[&str]) -> Egress {
+    waiting(allow, 30_000)
+}
+
+fn waiting(allow: &[&str], ms: u64) -> Egress {
     let allow_cidrs = allow.iter().map(|a| a.parse().unwrap()).collect();
-    Egress::new(&Config { allow_cidrs, timeout_ms: 400, ..Config::default() }).unwrap()
+    let config = Config { allow_cidrs, connect_timeout_ms: ms, timeout_ms: ms, ..Config::default() };
+    Egress::new(&config).unwrap()
 }
 
 /// Serves one connection with `answer` and then keeps it open.
@@ -21,7 +26,7 @@ async fn peer(answer: Vec<u8>) -> (String, tokio::sync::oneshot::Receiver<String
         let n = stream.read(&mut request).await.unwrap();
         let _ = seen.send(String::from_utf8_lossy(&request[..n]).into_owned());
         let _ = stream.write_all(&answer).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
     });
     (url, told)
 }
@@ -64,12 +69,15 @@ async fn large_bodies_are_cut() {
 #[tokio::test]
 async fn a_peer_that_hangs_and_one_that_is_not_there() {
     let (url, _told) = peer(vec![]).await;
-    let egress = egress(&["127.0.0.1/32"]);
-    assert!(matches!(egress.get(&url, HeaderMap::new(), 10).await, Err(Error::Timeout)));
+    let hasty = waiting(&["127.0.0.1/32"], 400);
+    assert!(matches!(hasty.get(&url, HeaderMap::new(), 10).await, Err(Error::Timeout)));
     let (url, _told) = peer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()).await;
-    assert!(matches!(egress.get(&url, HeaderMap::new(), 10).await, Err(Error::Timeout)));
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let url = format!("http://{closed}/");
+    assert!(matches!(hasty.get(&url, HeaderMap::new(), 10).await, Err(Error::Timeout)));
+    let egress = egress(&["127.0.0.1/32"]);
+    // Taken, so that nobody else gets it, and nobody listens.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", taken.local_addr().unwrap());
     assert!(matches!(egress.get(&url, HeaderMap::new(), 10).await, Err(Error::Connect)));
     let (url, _told) = peer(b"no http at all\r\n\r\n".to_vec()).await;
     assert!(matches!(egress.get(&url, HeaderMap::new(), 10).await, Err(Error::Other)));
@@ -172,25 +180,27 @@ async fn an_authority_is_trusted_as_soon_as_its_file_says_so() {
 
 #[tokio::test]
 async fn no_more_exchanges_than_there_may_be() {
-    let (hanging, _told) = peer(vec![]).await;
-    let (quick, _told) = peer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()).await;
     let allow_cidrs = vec!["127.0.0.1/32".parse().unwrap()];
-    let config = Config { allow_cidrs, timeout_ms: 300, connections_max: 1, ..Config::default() };
+    let config = Config { allow_cidrs, connections_max: 1, ..Config::default() };
     let egress = Egress::new(&config).unwrap();
-    let slow = egress.get(&hanging, HeaderMap::new(), 10);
-    let second = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let (method, url, headers, body) = (Method::GET, quick.as_str(), HeaderMap::new(), vec![]);
-        let timeout_ms = Some(50);
+    let within = async |ms: u64, url: &str| {
+        let (method, headers, body, timeout_ms) = (Method::GET, HeaderMap::new(), vec![], Some(ms));
         egress.send(Outbound { method, url, headers, body, max_response_bytes: 10, timeout_ms }).await
     };
-    let (slow, second) = tokio::join!(slow, second);
-    assert_eq!((slow.err(), second.err()), (Some(Error::Timeout), Some(Error::Busy)));
-    assert_eq!(
-        egress.get(&quick, HeaderMap::new(), 10).await.unwrap().status,
-        204,
-        "and the place is free again"
-    );
+    let quick = || peer(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    let ((hanging, _told), (url, _tell)) = (peer(vec![]).await, quick().await);
+    let mut slow = Box::pin(within(30_000, &hanging));
+    let second = tokio::select! {
+        biased;
+        slow = &mut slow => panic!("a peer that hangs has answered: {:?}", slow.err()),
+        second = within(50, &url) => second,
+    };
+    assert_eq!(second.err(), Some(Error::Busy));
+    drop(slow);
+    assert_eq!(within(30_000, &url).await.unwrap().status, 204, "given up: the place is free again");
+    let ((hanging, _told), (url, _tell)) = (peer(vec![]).await, quick().await);
+    assert_eq!(within(300, &hanging).await.err(), Some(Error::Timeout));
+    assert_eq!(within(30_000, &url).await.unwrap().status, 204, "and when the time is up");
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ fn a_broker_that_was_never_there_holds_up_nothing_but_the_cursor() {
     assert_eq!(running.journal.asked.lock().unwrap().len(), 0);
     let watch = Stopwatch::start();
     assert_eq!(running.stop(), 0);
-    assert!(watch.elapsed() < Duration::from_secs(6));
+    assert!(watch.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -182,7 +182,7 @@ pub fn quick() -> Config {
             misdirected_tries: 2,
             ..pace::Config::default()
         },
-        push_timeout_ms: 2_000,
+        push_timeout_ms: 30_000,
         poll_timeout_ms: 2_000,
         ..Config::default()
     }
@@ -223,7 +223,7 @@ impl Rig {
     pub fn push(&self, config: Config) {
         let egress = egress::Config {
             allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
-            connect_timeout_ms: 500,
+            connect_timeout_ms: 30_000,
             ..egress::Config::default()
         };
         let parts = push::Parts {
@@ -295,9 +295,9 @@ pub fn owed(no: u32, n: u64, subject: u64) -> Effect {
     Effect::Owed { item: item(n), claims: Arc::new(claims), streams: Arc::from([StreamNo(no)]) }
 }
 
-/// Waits, at most five seconds, until `done`.
+/// Waits, at most thirty seconds, until `done`.
 pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if done() {
             return;
         }

@@ -50,10 +50,10 @@ const NOW: &str = r#"{"returnImmediately":true}"#;
 #[tokio::test]
 async fn an_empty_queue_answers_at_once_or_at_the_timeout() {
     let rig = rig(0..0);
+    let patient = rig.poll(Config { poll_timeout_ms: 600_000, ..quick() });
+    let at_once = tokio::time::timeout(Duration::from_secs(60), ask(&rig, &patient, NOW)).await;
+    assert_eq!(at_once.expect("it does not wait").to_string(), r#"{"sets":{}}"#);
     let poll = rig.poll(Config { poll_timeout_ms: 400, ..quick() });
-    let watch = Stopwatch::start();
-    assert_eq!(ask(&rig, &poll, NOW).await.to_string(), r#"{"sets":{}}"#);
-    assert!(watch.elapsed() < Duration::from_millis(300));
     for body in ["{}", r#"{"maxEvents":0}"#] {
         let watch = Stopwatch::start();
         assert_eq!(ask(&rig, &poll, body).await.to_string(), r#"{"sets":{}}"#);
@@ -132,16 +132,14 @@ async fn set_errs_are_dead_letters_unless_they_speak_of_credentials() {
 #[tokio::test]
 async fn a_waiting_poll_is_woken_by_what_is_published() {
     let rig = Arc::new(rig(0..0));
-    let poll = rig.poll(Config { poll_timeout_ms: 30_000, ..quick() });
+    let poll = rig.poll(Config { poll_timeout_ms: 600_000, ..quick() });
     let (waiter, asked) = (rig.clone(), poll.clone());
-    let watch = Stopwatch::start();
     let task = async move { assert_eq!(numbers(&ask(&waiter, &asked, "{}").await), [7]) };
     let task = spawn(task);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!task.is_finished());
     rig.publish(&[owed(1, 7, 7)]);
-    task.await.unwrap();
-    assert!(watch.elapsed() < Duration::from_secs(5));
+    tokio::time::timeout(Duration::from_secs(60), task).await.expect("it is woken").unwrap();
 }
 
 #[tokio::test]

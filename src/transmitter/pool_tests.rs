@@ -27,7 +27,14 @@ async fn no_more_at_once_than_threads_and_no_more_waiting_than_places() {
         let shared = Arc::clone(&shared);
         pool.run(move || {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            waiting.fetch_max(shared.lock().jobs.len(), Ordering::SeqCst);
+            // The first two wait for each other, and for those behind them: seconds if need be.
+            for _ in 0..10_000 {
+                waiting.fetch_max(shared.lock().jobs.len(), Ordering::SeqCst);
+                if n >= 2 || (most.load(Ordering::SeqCst) >= 2 && waiting.load(Ordering::SeqCst) >= 1) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
             std::thread::sleep(Duration::from_micros(200));
             now.fetch_sub(1, Ordering::SeqCst);
             n
@@ -64,7 +71,7 @@ async fn the_threads_step_back_and_nobody_else_does() {
     let (tell, told) = mpsc::channel();
     pool.shared.put(Box::new(move || Box::new(move || tell.send(own()).unwrap())));
     assert_eq!(
-        told.recv_timeout(Duration::from_secs(5)),
+        told.recv_timeout(Duration::from_secs(60)),
         Ok(before),
         "who wakes others has not stepped back"
     );
@@ -157,5 +164,5 @@ fn the_last_owner_may_be_one_of_its_own_threads() {
         tell.send(()).unwrap();
         Box::new(|| ())
     }));
-    told.recv_timeout(Duration::from_secs(5)).unwrap();
+    told.recv_timeout(Duration::from_secs(60)).unwrap();
 }

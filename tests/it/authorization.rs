@@ -5,8 +5,8 @@
 //!   used · [`forged`]: tokens that are none · [`assertion`]: `private_key_jwt` · [`revoked`]: what is taken back stays so
 //! - [`operators`]: secrets and long-lived tokens, made and rotated · [`outside`]: other authorization servers
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -25,29 +25,44 @@ mod revoked;
 
 /// The machine's clocks, both shifted.
 #[derive(Default)]
-pub struct Shifted(AtomicI64);
+pub struct Shifted {
+    by_ms: AtomicI64,
+    held: OnceLock<(i64, i64)>,
+}
 
 impl Shifted {
     pub fn by_s(&self, s: i64) {
-        self.0.store(s * 1000, Ordering::Relaxed);
+        self.by_ms.store(s * 1000, Ordering::Relaxed);
+    }
+
+    /// They stand still from now on, but for what they are shifted by.
+    pub fn hold(&self) {
+        self.held.get_or_init(|| (System.wall_ms(), System.boot_ms()));
     }
 }
 
 impl Clock for Shifted {
     fn wall_ms(&self) -> i64 {
-        System.wall_ms() + self.0.load(Ordering::Relaxed)
+        let now = self.held.get().map_or_else(|| System.wall_ms(), |(wall, _)| *wall);
+        now + self.by_ms.load(Ordering::Relaxed)
     }
 
     fn boot_ms(&self) -> i64 {
-        System.boot_ms() + self.0.load(Ordering::Relaxed)
+        let now = self.held.get().map_or_else(|| System.boot_ms(), |(_, boot)| *boot);
+        now + self.by_ms.load(Ordering::Relaxed)
     }
 }
 
 /// A hub whose clocks the test shifts.
 pub async fn shifted() -> (Hub, Arc<Shifted>) {
+    shifted_with("").await
+}
+
+/// The same, with more lines of configuration.
+pub async fn shifted_with(more: &str) -> (Hub, Arc<Shifted>) {
     let clock = Arc::new(Shifted::default());
     let runtime = Runtime { clock: clock.clone(), ..Runtime::default() };
-    (Hub::start_as(Setup { runtime, ..Setup::default() }).await, clock)
+    (Hub::start_as(Setup { runtime, ..Setup::with(more) }).await, clock)
 }
 
 /// An answer: status, header fields, body.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use ssf_hub::app::restore_backup;
@@ -132,6 +133,7 @@ async fn an_old_backup_restored_gives_no_name_twice() {
     let mark = hub.mark("default").await;
     let (public, admin) = (hub.setup.0, hub.setup.1);
     hub.stop().await;
+    super::power::mirror::settled(&data.join("mirror")).await;
     for gone in ["mirror", "bases"] {
         std::fs::remove_dir_all(data.join(gone)).unwrap();
     }
@@ -170,14 +172,23 @@ async fn a_backup_under_load_restores_to_the_digest_it_names() {
     let (hub, idp, _app) = furnished().await;
     let home = Arc::new(tempfile::tempdir().unwrap());
     let dir = home.path().join("backup");
+    let over = AtomicBool::new(false);
     let load = async {
-        for n in 0..200 {
+        let mut n = 0;
+        while !over.load(Ordering::Relaxed) || n < 200 {
+            signal(&hub, &idp, n).await;
+            n += 1;
+        }
+        // Some come behind it in any case.
+        for n in n..n + 10 {
             signal(&hub, &idp, n).await;
         }
     };
     let meanwhile = async {
-        super::hub::until("some came", 10, || async { hub.mark("default").await.1 > 40 }).await;
-        backup(&hub, &dir).await
+        super::hub::until("some came", 30, || async { hub.mark("default").await.1 > 40 }).await;
+        let told = backup(&hub, &dir).await;
+        over.store(true, Ordering::Relaxed);
+        told
     };
     let ((), (status, told)) = tokio::join!(load, meanwhile);
     assert_eq!(status, 200, "{told}");

@@ -160,14 +160,19 @@ async fn what_is_refused_for_good_becomes_a_dead_letter_and_the_stream_goes_on()
         assert_eq!(hub.push("default", "kc", &set).await.0, 202);
     }
     receiver.wait_for(2).await;
-    until("the dead letter is journaled", 5, || async {
+    until("the dead letter is journaled", 10, || async {
         let letters = hub.admin_send("GET", "/admin/v1/t/default/dead-letters", None).await.1;
         let first = &letters["dead_letters"][0];
         letters["total"] == 1 && first["txn"] == "txn-bad" && first["stream_id"] == "pushed"
     })
     .await;
-    let attempts = hub.admin_send("GET", "/admin/v1/t/default/streams/pushed/attempts", None).await.1;
-    assert_eq!(attempts["attempts"].as_array().unwrap().len(), 2, "{attempts}");
+    // An attempt is one when its answer is back at the hub.
+    let attempts =
+        async || hub.admin_send("GET", "/admin/v1/t/default/streams/pushed/attempts", None).await.1;
+    let made = |shown: &serde_json::Value| shown["attempts"].as_array().unwrap().len();
+    until("both attempts are over", 10, || async { made(&attempts().await) >= 2 }).await;
+    let attempts = attempts().await;
+    assert_eq!(made(&attempts), 2, "{attempts}");
     assert_eq!(attempts["destination"]["state"], "open", "{attempts}");
     hub.stop().await;
 }
@@ -176,23 +181,33 @@ async fn what_is_refused_for_good_becomes_a_dead_letter_and_the_stream_goes_on()
 async fn a_long_poll_is_woken_and_a_second_one_ends_the_first() {
     let receiver = PushReceiver::start().await;
     let (hub, idp, bearer) = line(&receiver).await;
-    let hub = std::sync::Arc::new(hub);
-    let waiting = |hub: std::sync::Arc<Hub>, bearer: String| async move {
-        hub.poll("default", "polled", &bearer, json!({})).await
+    let poll = || Box::pin(hub.poll("default", "polled", &bearer, json!({})));
+    let (mut first, mut second) = (poll(), poll());
+    let before = lookups(&hub).await;
+    tokio::select! {
+        early = &mut first => panic!("nothing is owed: {early:?}"),
+        () = until("the first poll is there", 30, || async { lookups(&hub).await > before }) => {}
+    }
+    // By itself it ends after 30 s only.
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(std::time::Duration::from_secs(20), &mut first) => ended,
+        early = &mut second => panic!("nothing is owed, and the first one waits as well: {early:?}"),
     };
-    let first = waiting(hub.clone(), bearer.clone());
-    let second = async {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        waiting(hub.clone(), bearer.clone()).await
-    };
-    let push = async {
-        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
-        hub.push("default", "kc", &idp.session_revoked("hub", "j", "alice", Some("s"), "user")).await
-    };
-    let (first, second, pushed) = tokio::join!(first, second, push);
+    let (status, ended) = ended.expect("the second poll did not end the first");
+    assert_eq!((status, &ended["sets"]), (200, &json!({})));
+    let set = idp.session_revoked("hub", "j", "alice", Some("s"), "user");
+    let (woken, pushed) = tokio::join!(second, hub.push("default", "kc", &set));
     assert_eq!(pushed.0, 202);
-    assert_eq!(first.1["sets"], json!({}), "the first poll was ended");
-    assert_eq!(second.1["sets"].as_object().unwrap().len(), 1, "the second was woken");
+    assert_eq!(woken.1["sets"].as_object().unwrap().len(), 1, "the second was woken");
+    drop(first);
+    hub.stop().await;
+}
+
+/// How many streams were looked up since the start: a poll that is taken looks one up, and then waits.
+async fn lookups(hub: &Hub) -> u64 {
+    let (_, page) = hub.admin_send("GET", "/metrics", None).await;
+    let line = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix("ssf_hub_stream_lookups "));
+    line.unwrap().parse().unwrap()
 }
 
 #[tokio::test]

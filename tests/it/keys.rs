@@ -27,8 +27,8 @@ use ssf_hub::jose::keyset::KeySet;
 use super::hub::{Hub, Setup, toml, until};
 use super::peers::{Idp, PushReceiver, claims_of};
 
-/// Time enough for a receiver that fetches every 300 ms, on a machine that is busy.
-const AHEAD: &str = "[keys]\njwks_max_age_s = 2\npublish_ahead_s = 2\noverlap_s = 1\n";
+/// Time enough for a receiver that fetches every 300 ms, on a machine that is busy, or stands still for some seconds.
+const AHEAD: &str = "[keys]\njwks_max_age_s = 2\npublish_ahead_s = 6\noverlap_s = 4\n";
 const QUICK: &str = "[keys]\njwks_max_age_s = 1\npublish_ahead_s = 1\noverlap_s = 1\n";
 
 pub fn kid_of(compact: &str) -> String {
@@ -114,7 +114,7 @@ async fn a_rotation_under_load_loses_nothing_and_nobody_refuses() {
         }
     };
     let story = async {
-        until("the old key signs", 5, || async { !book.lock().unwrap().is_empty() }).await;
+        until("the old key signs", 30, || async { !book.lock().unwrap().is_empty() }).await;
         let path = "/admin/v1/t/default/keys/rotate";
         let (status, rotated) = hub.admin_send("POST", path, Some(json!({ "alg": "ES256" }))).await;
         assert_eq!((status, rotated.as_array().map(Vec::len)), (200, Some(1)), "{rotated}");
@@ -126,15 +126,15 @@ async fn a_rotation_under_load_loses_nothing_and_nobody_refuses() {
             409,
             "it is under way"
         );
-        until("the new key signs", 5, || async { book.lock().unwrap().values().any(|kid| *kid == new) })
+        until("the new key signs", 40, || async { book.lock().unwrap().values().any(|kid| *kid == new) })
             .await;
-        until("the old key is published no more", 5, || async { kids(&jwks(&hub).await).len() == 4 }).await;
+        until("the old key is published no more", 40, || async { kids(&jwks(&hub).await).len() == 4 }).await;
         over.store(true, Ordering::Relaxed);
         new
     };
     let ((), (), new) = tokio::join!(load, fetching, story);
     let sent = sent.load(Ordering::Relaxed);
-    until("everything is delivered", 10, || async { book.lock().unwrap().len() == sent }).await;
+    until("everything is delivered", 30, || async { book.lock().unwrap().len() == sent }).await;
     assert_eq!(bad.load(Ordering::Relaxed), 0, "nothing was refused");
     let used: BTreeSet<String> = book.lock().unwrap().values().cloned().collect();
     assert_eq!(used.len(), 2, "the old key and the new one");
@@ -159,7 +159,7 @@ async fn keys_are_rotated_on_schedule() {
             listed.as_array().unwrap().iter().filter(|key| !first.contains(key["kid"].as_str().unwrap()));
         new.map(|key| key["alg"].as_str().unwrap().to_string()).collect()
     };
-    until("every key has a successor", 30, || async { new_algs(&list().await).len() == 4 }).await;
+    until("every key has a successor", 60, || async { new_algs(&list().await).len() == 4 }).await;
     let listed = list().await;
     let algs = |wanted: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
         let keys = listed.as_array().unwrap().iter().filter(|key| wanted(key));
@@ -196,7 +196,7 @@ async fn what_a_revoked_key_signed_is_signed_anew() {
     let old = kid_of(&receiver.wait_for(1).await[0].compact);
     let new = revoke(&hub, &old).await;
     open.store(true, Ordering::Relaxed);
-    until("it is delivered", 10, || async {
+    until("it is delivered", 30, || async {
         let status = hub.status().await;
         status["tenants"]["default"]["owed"] == 0 && status["tenants"]["default"]["dead_letters"] == 0
     })
@@ -220,7 +220,7 @@ async fn a_set_that_was_on_its_way_when_its_key_was_revoked_is_no_dead_letter() 
         if n > 1 {
             return StatusCode::ACCEPTED;
         }
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if is_revoked.load(Ordering::Relaxed) {
                 break;
             }
@@ -258,7 +258,7 @@ async fn a_polled_set_under_a_revoked_key_is_offered_anew() {
     assert_eq!((again, kid_of(&second), claims_of(&second)), (jti, new, claims_of(&first)));
     // A refusal of what is signed with a good key counts.
     assert_eq!(poll(refusal).await, json!({}));
-    until("it is a dead letter", 5, || async {
+    until("it is a dead letter", 30, || async {
         hub.status().await["tenants"]["default"]["dead_letters"] == 1
     })
     .await;

@@ -3,13 +3,17 @@
 use serde_json::json;
 use ssf_hub::jose::alg::Alg;
 
+use super::authorization::shifted;
 use super::hub::Hub;
 use super::peers::Idp;
 
 const POINT: &str = "point-secret-0123456789";
 
 async fn guarded() -> (Hub, Idp, String) {
-    let hub = Hub::start().await;
+    guard(Hub::start().await).await
+}
+
+async fn guard(hub: Hub) -> (Hub, Idp, String) {
     let issuer = Idp::new("https://foreign.example", Alg::ES256);
     hub.put("default", "token-issuers", "foreign", issuer.token_issuer()).await;
     hub.put("default", "points", "gw", json!({ "bearer": POINT, "aud": ["api"] })).await;
@@ -117,18 +121,20 @@ async fn a_killed_run_takes_what_it_spawned_along_and_late_facts_are_caught() {
 
 #[tokio::test]
 async fn a_run_that_dies_without_saying_so_is_dead_at_its_deadline() {
-    let (hub, issuer, broker) = guarded().await;
+    let (hub, clock) = shifted().await;
+    let (hub, issuer, broker) = guard(hub).await;
     hub.fact("default", &broker, "agents", agent(&issuer)).await;
     let now = super::peers::now_s();
     let run =
-        json!({ "id": "short", "agent": { "kind": "agent", "value": "deployer" }, "deadline": now + 2 });
+        json!({ "id": "short", "agent": { "kind": "agent", "value": "deployer" }, "deadline": now + 50 });
     assert_eq!(hub.fact("default", &broker, "runs", run).await.0, 201);
     let fact =
         json!({ "iss": issuer.iss, "jti": "k", "run": "short", "aud": "api", "iat": now, "exp": now + 600 });
     assert_eq!(hub.fact("default", &broker, "tokens", fact).await.0, 201);
     let token = issuer.token("k", "svc", "api", json!({}));
     assert_eq!(hub.ask("default", POINT, &token).await.0, 200);
-    super::hub::until("the deadline stops it", 6, || async {
+    clock.by_s(51);
+    super::hub::until("the deadline stops it", 10, || async {
         hub.ask("default", POINT, &token).await.0 == 401
     })
     .await;

@@ -14,6 +14,6 @@ mod end;
 mod full;
 mod leap;
 mod load;
-mod mirror;
+pub mod mirror;
 pub mod process;
 mod sigkill;

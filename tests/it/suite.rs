@@ -206,7 +206,7 @@ impl<'a> Suite<'a> {
             all.into_iter()
                 .find(|c| c["aud"].is_string() && !c["events"][uri].is_null() && is_for(c, stream, uri))
         };
-        until(uri, 5, || async { of(self.came(stream).await).is_some() }).await;
+        until(uri, 20, || async { of(self.came(stream).await).is_some() }).await;
         let claims = of(self.came(stream).await).unwrap();
         assert_eq!((&claims["iss"], &claims["aud"]), (&stream["iss"], &json!("https://suite.example")));
         assert!(claims.get("sub").is_none() && claims.get("exp").is_none());

@@ -75,8 +75,19 @@ impl Secure {
         self.hub.http.get(format!("{}/metrics", self.hub.admin)).send().await.unwrap().text().await.unwrap()
     }
 
-    async fn counts(&self, line: &str) -> bool {
-        self.metrics().await.lines().any(|l| l == line)
+    /// How many changed pairs of files were refused.
+    async fn refused(&self) -> u32 {
+        let line = "ssf_hub_tls_reloads_total{listener=\"public\",result=\"refused\"} ";
+        let page = self.metrics().await;
+        page.lines().find_map(|l| l.strip_prefix(line)?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether there is an operational event of the public listener that says so.
+    async fn said(&self, kind: &str, what: &str) -> bool {
+        let events = self.hub.admin_send("GET", "/admin/v1/operations", None).await.1;
+        events.as_array().unwrap().iter().any(|e| {
+            e["kind"] == kind && e["subject"] == "public" && e["what"].as_str().unwrap().contains(what)
+        })
     }
 }
 
@@ -152,7 +163,7 @@ async fn only_what_bcp_195_allows() {
     // Plain HTTP at the same port is no handshake.
     let plain = secure.hub.http.get(format!("http://{}{JWKS}", secure.address())).send().await;
     assert!(plain.is_err());
-    until("failures are counted", 2, || async {
+    until("failures are counted", 20, || async {
         let text = secure.metrics().await;
         let of = |result: &str| {
             let line = format!("ssf_hub_tls_handshakes_total{{listener=\"public\",result=\"{result}\"}} ");
@@ -263,27 +274,18 @@ async fn new_files_are_taken_up_under_load_and_broken_ones_are_not() {
         std::fs::write(secure.dir.path().join("hub.pem"), new.certificate.to_pem().unwrap()).unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
         std::fs::write(secure.dir.path().join("hub.key"), new.key_pem()).unwrap();
-        until("the new pair is in use", 5, || async { seen().await == new.serial() }).await;
+        until("the new pair is in use", 30, || async { seen().await == new.serial() }).await;
         assert_ne!(old, new.serial());
         // A key of another pair: refused, said, and nothing changes.
-        let other = secure.ca.leaf(NAME, ec_key(), 20);
+        let (other, before) = (secure.ca.leaf(NAME, ec_key(), 20), secure.refused().await);
         std::fs::write(secure.dir.path().join("hub.key"), other.key_pem()).unwrap();
-        until("the broken pair is refused", 5, || async {
-            secure.counts("ssf_hub_tls_reloads_total{listener=\"public\",result=\"refused\"} 1").await
+        until("the broken pair is refused", 30, || async { secure.refused().await > before }).await;
+        assert_eq!(seen().await, new.serial());
+        until("both are said", 20, || async {
+            secure.said("certificate_reloaded", "").await
+                && secure.said("certificate_refused", "does not belong").await
         })
         .await;
-        assert_eq!(seen().await, new.serial());
-        let events = secure.hub.admin_send("GET", "/admin/v1/operations", None).await.1;
-        let said = |kind: &str, what: &str| {
-            let mut events = events.as_array().unwrap().iter();
-            events.any(|e| {
-                e["kind"] == kind && e["subject"] == "public" && e["what"].as_str().unwrap().contains(what)
-            })
-        };
-        assert!(
-            said("certificate_reloaded", "") && said("certificate_refused", "does not belong"),
-            "{events}"
-        );
         stop.store(true, Ordering::Relaxed);
     };
     tokio::join!(load, story);
@@ -294,12 +296,13 @@ async fn new_files_are_taken_up_under_load_and_broken_ones_are_not() {
 async fn is_cut(stream: &mut TcpStream) -> bool {
     let mut buf = [0; 1024];
     let ended = async { while matches!(stream.read(&mut buf).await, Ok(n) if n > 0) {} };
-    tokio::time::timeout(Duration::from_secs(5), ended).await.is_ok()
+    tokio::time::timeout(Duration::from_secs(30), ended).await.is_ok()
 }
 
 #[tokio::test]
 async fn slow_and_half_open_clients_hold_nobody_up_and_are_cut() {
-    let limits = "[limits]\nhandshake_timeout_ms = 700\nhandshakes_max = 8\nheader_read_timeout_ms = 700\n";
+    // More than a machine stands still: nobody else is to be cut.
+    let limits = "[limits]\nhandshake_timeout_ms = 5000\nhandshakes_max = 8\nheader_read_timeout_ms = 5000\n";
     let secure = secure(|ca| ca.leaf(NAME, ec_key(), 20), limits).await;
     // Twenty that say nothing, or the beginning of a ClientHello: more than may shake hands at a time.
     let mut half_open = vec![];
@@ -326,10 +329,10 @@ async fn slow_and_half_open_clients_hold_nobody_up_and_are_cut() {
     }
     for stream in &mut endless {
         let mut rest = vec![];
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the request without an end was not cut");
     }
-    until("both ways out are counted", 2, || async {
+    until("both ways out are counted", 20, || async {
         let text = secure.metrics().await;
         let some = |result: &str| {
             text.contains(&format!(
@@ -371,7 +374,7 @@ async fn who_does_not_read_his_answers_is_cut() {
         // Until nobody takes them any more.
         while stream.write_all(many.as_bytes()).await.is_ok() {}
     };
-    tokio::time::timeout(Duration::from_secs(10), asking).await.expect("the connection was not cut");
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("the connection was not cut");
     let page = hub.http.get(format!("{}/metrics", hub.admin)).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("ssf_hub_connections_unread_total 1"), "{page}");
     hub.stop().await;

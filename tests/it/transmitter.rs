@@ -439,15 +439,18 @@ async fn bad_requests_say_why_and_change_nothing() {
 async fn silent_receivers_are_paused_and_told_and_rights_that_narrow_bind_at_once() {
     let hub = Hub::start_as(Setup::with("[ssf]\nkeep_alive_cron = \"* * * * * *\"\n")).await;
     let idp = idp(&hub).await;
-    let rights = json!({ "inactivity_timeout_s": 2, "inactivity_status": "disabled" });
-    let a = receiver(&hub, "a", rights).await;
+    let rights =
+        |timeout_s: u32| json!({ "inactivity_timeout_s": timeout_s, "inactivity_status": "disabled" });
+    let a = receiver(&hub, "a", rights(600)).await;
     let stream = a.create(json!({ "events_requested": [SESSION_REVOKED, CHANGE] })).await;
-    assert_eq!(stream["inactivity_timeout"], 2);
+    assert_eq!(stream["inactivity_timeout"], 600);
     until("an unsolicited verification", 10, || async {
         types(&a.take(&stream).await).contains(&VERIFICATION.to_string())
     })
     .await;
     let path = format!("/admin/v1/t/default/streams/{}/status", stream["stream_id"].as_str().unwrap());
+    hub.put("default", "clients", "a", json!({ "receiver": rights(2) })).await;
+    assert_eq!(a.of(&stream).await.1["inactivity_timeout"], 2);
     // Nobody polls, nobody asks for the stream: it is told that it stops, and stops when it has heard it.
     until("it is about to stop", 10, || async {
         hub.admin_send("GET", &path, None).await.1.get("becomes").is_some()

@@ -35,7 +35,7 @@ impl Answer {
     }
 }
 
-/// One exchange, at most 30 s; redirects are not followed. Panics when there is no answer.
+/// One exchange, at most 120 s; redirects are not followed. Panics when there is no answer.
 pub async fn call(method: &str, url: &str, headers: &[(&str, &str)], body: Body<'_>) -> Answer {
     #[allow(
         clippy::disallowed_methods,
@@ -44,7 +44,7 @@ pub async fn call(method: &str, url: &str, headers: &[(&str, &str)], body: Body<
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(30))
+        .timeout(Duration::from_secs(120))
         .build()
         .expect("an HTTP client");
     let mut request = client.request(method.parse().expect("a method"), url);

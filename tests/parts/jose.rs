@@ -73,7 +73,7 @@ impl Jose {
     }
 
     fn answer(&self) -> Value {
-        let line = self.answers.recv_timeout(Duration::from_secs(30)).expect("an answer of Python");
+        let line = self.answers.recv_timeout(Duration::from_secs(120)).expect("an answer of Python");
         serde_json::from_str(&line).expect("a JSON line")
     }
 }

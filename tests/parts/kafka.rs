@@ -1,11 +1,14 @@
 //! One real Apache Kafka broker (with its own controller) on `ADDRESS:9092`, and a plain client of it.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -87,7 +90,7 @@ impl Kafka {
     async fn end(&mut self, signal: &str) {
         let mut leash = self.leash.take().expect("a broker that runs");
         leash.signal(signal);
-        leash.ended(30).await;
+        leash.ended(90).await;
     }
 
     /// Starts it again on the same address and data.
@@ -100,13 +103,13 @@ impl Kafka {
             (if self.secured { "secured" } else { "single" }).into(),
         ];
         let mut leash = Leash::start(&argv, &self.data.path().join("broker.log"));
-        leash.serves(self.address.port(9092), 60).await;
+        leash.serves(self.address.port(9092), 180).await;
         self.leash = Some(leash);
     }
 
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.bootstrap()).set("message.timeout.ms", "10000");
+        config.set("bootstrap.servers", self.bootstrap()).set("message.timeout.ms", "60000");
         config
     }
 
@@ -126,8 +129,8 @@ impl Kafka {
             })
             .collect();
         let options = AdminOptions::new()
-            .operation_timeout(Some(Duration::from_secs(20)))
-            .request_timeout(Some(Duration::from_secs(20)));
+            .operation_timeout(Some(Duration::from_secs(60)))
+            .request_timeout(Some(Duration::from_secs(60)));
         for made in admin.create_topics(&topics, &options).await.expect("an answer of the broker") {
             made.expect("the topic");
         }
@@ -146,7 +149,7 @@ impl Kafka {
             .iter()
             .fold(OwnedHeaders::new(), |all, &(key, value)| all.insert(Header { key, value: Some(value) }));
         let record = FutureRecord::to(topic).key(key).payload(value).headers(headers);
-        let delivered = producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error);
+        let delivered = producer.send(record, Duration::from_secs(60)).await.map_err(|(error, _)| error);
         let delivered = delivered.expect("an acknowledgement");
         (delivered.partition, delivered.offset)
     }
@@ -154,26 +157,38 @@ impl Kafka {
     /// The first `n` records of a topic (by arrival here; in order within a partition), without a consumer group and
     /// committed ones only. Panics, showing what did come, when they are not there by the deadline.
     pub async fn consume(&self, topic: &str, n: usize, deadline: Duration) -> Vec<Message> {
-        let mut found = Vec::new();
-        if tokio::time::timeout(deadline, self.read(topic, n, &mut found)).await.is_err() {
+        let (mut found, whole) = (Vec::new(), AtomicBool::new(false));
+        if tokio::time::timeout(deadline, self.read(topic, n, &mut found, &whole)).await.is_err() {
             panic!("{} of {n} records in {topic} after {deadline:?}: {found:?}", found.len());
         }
         found
     }
 
-    /// All that a topic holds now and what comes within `wait`.
-    pub async fn consume_all(&self, topic: &str, wait: Duration) -> Vec<Message> {
-        let mut found = Vec::new();
-        let _ = tokio::time::timeout(wait, self.read(topic, usize::MAX, &mut found)).await;
+    /// All that a topic holds now and what comes within `wait`. Panics when the end of it is not reached by the deadline.
+    pub async fn consume_all(&self, topic: &str, wait: Duration, deadline: Duration) -> Vec<Message> {
+        let (mut found, whole) = (Vec::new(), AtomicBool::new(false));
+        let waiting = async {
+            tokio::time::sleep(wait).await;
+            while !whole.load(Ordering::Relaxed) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let over = tokio::select! {
+            () = self.read(topic, usize::MAX, &mut found, &whole) => true,
+            over = tokio::time::timeout(deadline, waiting) => over.is_ok(),
+        };
+        assert!(over, "the end of {topic} is not reached after {deadline:?}: {found:?}");
         found
     }
 
-    async fn read(&self, topic: &str, n: usize, found: &mut Vec<Message>) {
+    /// Reads `n` records; `whole` is told when the end of each partition was reached.
+    async fn read(&self, topic: &str, n: usize, found: &mut Vec<Message>, whole: &AtomicBool) {
         let consumer: BaseConsumer = self
             .client()
             .set("group.id", "parts") // librdkafka wants one; nothing is committed to it
             .set("enable.auto.commit", "false")
             .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
             .create()
             .expect("a consumer");
         let mut all = TopicPartitionList::new();
@@ -187,9 +202,14 @@ impl Kafka {
             tokio::time::sleep(PAUSE).await;
         }
         consumer.assign(&all).expect("the partitions");
+        let mut ended = BTreeSet::new();
         while found.len() < n {
             match consumer.poll(Duration::ZERO) {
                 Some(Ok(message)) => found.push(owned(&message)),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    ended.insert(partition);
+                    whole.store(ended.len() == all.count(), Ordering::Relaxed);
+                }
                 Some(Err(_)) | None => tokio::time::sleep(PAUSE).await, // librdkafka tries again by itself
             }
         }

@@ -91,10 +91,10 @@ impl Keycloak {
             &[script.clone(), "run".into(), "--dir".into(), dir, "--addr".into(), ip.clone().into()],
             &log.path().join("keycloak.log"),
         );
-        leash.serves(address.port(8080), 180).await;
+        leash.serves(address.port(8080), 400).await;
         let configure =
             [script, "configure".into(), "--addr".into(), ip.into(), "--push-urls".into(), push_urls.into()];
-        let said = install::run(&configure, 180).await;
+        let said = install::run(&configure, 400).await;
         let settings: Settings = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
         Self {
             _leash: leash,

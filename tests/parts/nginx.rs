@@ -43,7 +43,7 @@ impl Nginx {
         let prefix = folder.path().to_str().expect("a folder for NGINX");
         let mut leash =
             Leash::start(&["nginx", "-p", prefix, "-c", "nginx.conf"], &folder.path().join("nginx.log"));
-        leash.serves(listen, 10).await;
+        leash.serves(listen, 60).await;
         Self { leash, listen, _folder: folder }
     }
 

@@ -31,7 +31,7 @@ async fn hub(headers: HeaderMap) -> Response {
     match text("authorization").trim_start_matches("Bearer ") {
         "stray" => StatusCode::OK.into_response(),
         "slow" => {
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
             StatusCode::OK.into_response()
         }
         status => {
@@ -72,7 +72,14 @@ async fn nginx_passes_only_what_the_hub_allowed() {
     ] {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str()), ("x-hub-point", "forged"), ("cookie", "a=b")];
-        let answer = call("POST", &url, &headers, Body::Json(&json!(7))).await;
+        let mut answer = call("POST", &url, &headers, Body::Json(&json!(7))).await;
+        // A machine that stands still for a second decides nothing: it is asked again.
+        for _ in 0..30 {
+            if answer.status != 503 || status == 503 {
+                break;
+            }
+            answer = call("POST", &url, &headers, Body::Json(&json!(7))).await;
+        }
         assert_eq!(answer.status, status, "{token}");
         assert_eq!(answer.body == "tool got 7", status == 200, "{token}: {}", answer.body);
         assert_eq!(
@@ -101,7 +108,7 @@ async fn kafka_keeps_what_it_acknowledged() {
     kafka.produce("words", "key", b"two", &[]).await;
     kafka.stop().await;
     kafka.restart().await;
-    let found = kafka.consume("words", 2, Duration::from_secs(30)).await;
+    let found = kafka.consume("words", 2, Duration::from_secs(90)).await;
     assert_eq!(found[0].headers, [("name".to_owned(), "value".to_owned())]);
     let values: Vec<_> = found.into_iter().map(|message| message.value.unwrap_or_default()).collect();
     assert_eq!(values, [b"one", b"two"]);

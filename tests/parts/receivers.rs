@@ -94,7 +94,7 @@ impl Receiver {
 
     /// Waits until it has verified its stream; gives the stream's id. Panics with what it said where it never does.
     pub async fn verified(&mut self) -> String {
-        for _ in 0..1500 {
+        for _ in 0..6000 {
             if let Some(line) = self.line("verified") {
                 return line["stream_id"].as_str().expect("a stream").to_owned();
             }
@@ -103,12 +103,12 @@ impl Receiver {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{}: not verified within 30 s\n{}", self.who, self.leash.log_tail());
+        panic!("{}: not verified within 120 s\n{}", self.who, self.leash.log_tail());
     }
 
     /// Waits until it has done all; gives what it saw. Panics with what it said where it fails.
     pub async fn done(mut self) -> Value {
-        let status = self.leash.ended(60).await;
+        let status = self.leash.ended(240).await;
         assert!(status.success(), "{}: {status}\n{}", self.who, self.leash.log_tail());
         self.line("done").unwrap_or_else(|| panic!("{}: {}", self.who, self.leash.log_tail()))
     }

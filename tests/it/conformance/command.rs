@@ -28,7 +28,7 @@ fn args(issuer: &str, only: &str, report: &Path, token: &str) -> Vec<String> {
         "--silence-s",
         "0.2",
         "--timeout",
-        "3",
+        "30",
     ]
     .map(String::from)
     .to_vec()

@@ -30,8 +30,7 @@ impl Asked {
         std::fs::write(at("ca.pem"), ca.pem()).unwrap();
         let public = free_port();
         let more = format!(
-            "public_url = \"https://127.0.0.1:{public}\"\n[public.tls]\ncertificate_file = {:?}\nkey_file = {:?}\n\
-             [ssf]\nannounce_ms = 300\n",
+            "public_url = \"https://127.0.0.1:{public}\"\n[public.tls]\ncertificate_file = {:?}\nkey_file = {:?}\n",
             at("hub.pem"),
             at("hub.key"),
         );
@@ -89,7 +88,7 @@ async fn run(asked: &Arc<Asked>, name: &str, mut rights: Value, only: &[&str]) -
     let reader = format!("reader-of-{name}");
     let sha256 = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(&reader));
     rights["tokens"] =
-        json!([{ "id": "reader", "sha256": sha256, "scopes": ["ssf.read"], "expires_at": now_s() + 600 }]);
+        json!([{ "id": "reader", "sha256": sha256, "scopes": ["ssf.read"], "expires_at": now_s() + 3600 }]);
     rights["streams_max"] = json!(6);
     rights["min_verification_interval_s"] = json!(1);
     let reader = Some(Credentials::Token(reader));
@@ -119,7 +118,7 @@ async fn run(asked: &Arc<Asked>, name: &str, mut rights: Value, only: &[&str]) -
         }))),
         default_subjects: Some(default),
         profile: Profile::CaepInterop,
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_secs(30),
         silence: Duration::from_millis(400),
         ca_files: vec![asked.hub.dir.path().join("ca.pem")],
         ..Settings::new(&asked.hub.iss("default"), a)
@@ -140,7 +139,7 @@ async fn our_hub_keeps_to_every_row_that_a_case_can_try() {
         json!({}),
     );
     assert_eq!(asked.hub.push("default", "idp", &asked.idp.sign(&known)).await.0, 202);
-    let short = json!({ "inactivity_timeout_s": 3 });
+    let short = json!({ "inactivity_timeout_s": 6 });
     let okta = json!({ "dialect": "okta" });
     let (all, none, idle, okta) = tokio::join!(
         run(&asked, "all", rights("ALL"), &[]),

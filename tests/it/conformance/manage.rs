@@ -10,6 +10,8 @@ use ssf_hub::clock::Stopwatch;
 use super::scripted::{Reply, Scripted, VERIFICATION, World};
 use super::wire::Stream;
 
+/// How long a poll waits: longer than a busy machine takes for what is asked meanwhile.
+const LONG_POLL: Duration = Duration::from_secs(20);
 /// How many streams a receiver may have, but where it is otherwise.
 const STREAMS_MAX: usize = 6;
 
@@ -282,7 +284,7 @@ impl Scripted {
             });
             let Some((sets, more)) = reply else { return (404, json!({})) };
             let at_once = body["returnImmediately"] == true || self.goes_wrong("never waits");
-            if !sets.is_empty() || at_once || began.elapsed() > Duration::from_millis(1500) {
+            if !sets.is_empty() || at_once || began.elapsed() > LONG_POLL {
                 let sets = if self.goes_wrong("sets as a list") { json!([]) } else { Value::Object(sets) };
                 return (
                     200,

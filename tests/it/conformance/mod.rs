@@ -58,7 +58,8 @@ fn settings(transmitter: &Arc<Scripted>) -> Settings {
             Box::pin(async { Ok(()) })
         }))),
         profile: Profile::CaepInterop,
-        timeout: Duration::from_secs(8),
+        // Who is right is waited for; who is wrong is waited for in vain, many times.
+        timeout: Duration::from_secs(if transmitter.wrong().is_empty() { 30 } else { 8 }),
         silence: Duration::from_millis(500),
         ..Settings::new(
             &transmitter.issuer,

@@ -12,6 +12,8 @@ const WARNING: Verdict = Verdict::Warning;
 
 /// How many run at a time: each has its own transmitter, sink and client.
 const AT_ONCE: usize = 6;
+/// How often what came too late is tried again.
+const AGAIN_MAX: usize = 3;
 
 /// How it goes wrong, the default of its streams, the row, the verdict.
 type Wrong = (&'static str, &'static str, &'static str, Verdict);
@@ -307,12 +309,19 @@ async fn each_wrong_is_found_by_its_row() {
             (!missed(&common, &run).await.is_empty()).then_some(run)
         });
     }
-    // Some rows wait for what comes, and on a busy machine it comes too late. Those get one more run, alone.
+    // Some rows wait for what comes, and on a busy machine it comes too late. Those are run again, alone.
     let late: Vec<_> = running.join_all().await.into_iter().flatten().collect();
     assert!(late.len() <= TABLE.len() / 10, "{} runs missed what they are for", late.len());
     let mut all = vec![];
     for run in late {
-        all.extend(missed(&common, &run).await);
+        let mut missing = vec![];
+        for _ in 0..AGAIN_MAX {
+            missing = missed(&common, &run).await;
+            if missing.is_empty() {
+                break;
+            }
+        }
+        all.extend(missing);
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
 }

@@ -95,13 +95,13 @@ async fn against(odd: Odd, found: bool) -> Report {
     let peer = Peer { odd, found, base: base.clone() };
     tokio::spawn(axum_serve(listener, Router::new().fallback(answer).with_state(peer)));
     let settings = Settings {
-        timeout: Duration::from_millis(if odd == Odd::Silence { 800 } else { 3000 }),
+        timeout: Duration::from_secs(if odd == Odd::Silence { 4 } else { 20 }),
         silence: Duration::from_millis(50),
         // Who says nothing is waited for until then.
-        at_most: Duration::from_secs(if odd == Odd::Silence { 10 } else { 600 }),
+        at_most: Duration::from_secs(if odd == Odd::Silence { 60 } else { 600 }),
         ..Settings::new(&format!("{base}/t/x"), Credentials::Token("a-static-token".into()))
     };
-    let ended = tokio::time::timeout(Duration::from_secs(120), run(settings)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(300), run(settings)).await;
     ended.unwrap_or_else(|_| panic!("{odd:?} holds the run up")).unwrap()
 }
 

@@ -93,6 +93,7 @@ const TABLE: &[Other] = &[
 async fn tried(common: &Common, wrong: &'static str, change: impl FnOnce(&mut Settings)) -> (Report, usize) {
     let transmitter = Scripted::start(common.clone(), wrong, "ALL").await;
     let mut settings = super::settings(&transmitter);
+    settings.timeout = Duration::from_secs(30);
     change(&mut settings);
     let report = run(settings).await.unwrap();
     (report, transmitter.with(|world| world.streams.len()))

@@ -160,7 +160,7 @@ impl Scripted {
             config.as_object_mut().unwrap().remove("description");
         }
         if self.wrong.starts_with("idle") {
-            config["inactivity_timeout"] = json!(IDLE_S);
+            config["inactivity_timeout"] = json!(self.idle_s());
         }
         match self.wrong {
             "no poll URL" => drop(config["delivery"].as_object_mut().unwrap().remove("endpoint_url")),
@@ -304,10 +304,11 @@ impl Scripted {
         if !self.wrong.starts_with("idle") {
             return;
         }
+        let idle = Duration::from_secs(self.idle_s());
         self.with(|world| {
             let mut streams = std::mem::take(&mut world.streams);
             for stream in &mut streams {
-                if stream.status == "enabled" && stream.seen.elapsed() > Duration::from_secs(IDLE_S) {
+                if stream.status == "enabled" && stream.seen.elapsed() > idle {
                     stream.status = "paused".into();
                     self.tell(stream);
                 }
@@ -315,10 +316,13 @@ impl Scripted {
             world.streams = streams;
         });
     }
-}
 
-/// After so long without a sign of life a stream is paused, where it goes wrong in that.
-const IDLE_S: u64 = 2;
+    /// After so long without a sign of life a stream is paused: soon where that goes wrong, and late where a sign of life may
+    /// be held up without harm.
+    fn idle_s(&self) -> u64 {
+        if self.goes_wrong("idle") { 6 } else { 2 }
+    }
+}
 
 /// The event types that it knows.
 fn known() -> Vec<String> {

@@ -14,13 +14,17 @@ async fn bases_and_verify_work_beside_a_hub_under_load() {
         [Sender::register(&hub, "default", "kc").await, Sender::register(&hub, "default", "itdr").await];
     let load = Load::start(&senders, Duration::from_millis(2));
     let mut agreed = 0;
-    for round in 0..6 {
+    let (mut rounds, mut taken) = (0, 0);
+    // Whether a SET comes in between is a matter of a moment: a round in which none did proves nothing.
+    while taken < 5 {
+        rounds += 1;
+        assert!(rounds <= 40, "SETs were taken in beside {taken} of {rounds} rounds only");
         let before = load.count();
         let (base, verified) = tokio::join!(site.answer(&["base"]), site.answer(&["journal", "verify"]));
         assert!(base["base"].as_str().unwrap().starts_with("base-"), "{base}");
         agreed = agreed.max(verified["bases_agreed"].as_u64().unwrap());
         assert!(verified["entries"].as_u64().unwrap() > 0, "{verified}");
-        assert!(round == 0 || load.count() > before, "nothing was taken in meanwhile");
+        taken += usize::from(load.count() > before);
     }
     assert!(agreed >= 2, "no base was held against the fold");
     load.finish().await;

@@ -63,7 +63,7 @@ async fn a_flipped_byte_before_a_whole_batch_of_the_active_segment_stops_the_sta
     let output = site.cli(&["journal", "verify"]).await;
     assert_eq!(output.status.code(), Some(1));
     let mut process = site.spawn();
-    let status = process.exit(Duration::from_secs(20)).await;
+    let status = process.exit(Duration::from_secs(60)).await;
     let said = site.log();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("segment {active}, file {name}, offset 64")), "{said}");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -57,10 +58,10 @@ fn large(sender: &Sender, jti: &str) -> String {
 }
 
 /// Sends until it is told to come later; `txn` of what got a 202.
-async fn fill(sender: Arc<Sender>, no: usize) -> Vec<String> {
+async fn fill(sender: Arc<Sender>, name: String) -> Vec<String> {
     let mut acked = vec![];
     for n in 0..2000 {
-        let jti = format!("fill-{no}-{n}");
+        let jti = format!("{name}-{n}");
         match sender.push(&large(&sender, &jti)).await.unwrap() {
             (202, _) => acked.push(format!("txn-{jti}")),
             (503, later) => {
@@ -71,6 +72,22 @@ async fn fill(sender: Arc<Sender>, no: usize) -> Vec<String> {
         }
     }
     panic!("the disk does not get full");
+}
+
+/// Fills the disk until it stays full: a mirror that is given up, or opened again, may give room back. `txn` of what got a
+/// 202.
+async fn fill_up(site: &Site, sender: &Arc<Sender>, name: &str) -> Vec<String> {
+    let mut acked = vec![];
+    for round in 0..20 {
+        let filling = (0..8).map(|no| fill(sender.clone(), format!("{name}-{round}-{no}")));
+        acked.extend(join_all(filling).await.concat());
+        // Longer than from one look for room to the next.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if site.readyz().await.0 == 503 {
+            return acked;
+        }
+    }
+    panic!("the disk does not stay full");
 }
 
 async fn kill(hub: &Hub, agent: &str) -> u16 {
@@ -112,7 +129,7 @@ async fn a_full_disk_takes_nothing_in_loses_nothing_and_still_kills() {
     let token = |agent: &str| issuer.token(agent, "svc", "api", json!({ "client_id": agent }));
     assert_eq!(hub.ask("default", POINT, &token("deployer")).await.0, 200);
 
-    let acked: Vec<String> = join_all((0..8).map(|no| fill(sender.clone(), no))).await.concat();
+    let acked = fill_up(&site, &sender, "fill").await;
     println!("{} SETs until the disk was full", acked.len());
     assert!(acked.len() > 50);
     let (status, why) = site.readyz().await;
@@ -123,8 +140,7 @@ async fn a_full_disk_takes_nothing_in_loses_nothing_and_still_kills() {
     assert_eq!(hub.ask("default", POINT, &token("deployer")).await.0, 401);
     process.kill();
     process = site.start().await;
-    // A mirror that is opened again may give room back: then that is filled too.
-    let refilled = if site.readyz().await.0 == 200 { fill(sender.clone(), 8).await } else { vec![] };
+    let refilled = fill_up(&site, &sender, "refill").await;
     assert_eq!(site.readyz().await.0, 503);
     assert_eq!(hub.ask("default", POINT, &token("deployer")).await.0, 401);
     assert_eq!(sender.push(&large(&sender, "after-restart")).await.unwrap().0, 503);
@@ -150,14 +166,14 @@ async fn a_full_disk_takes_nothing_in_loses_nothing_and_still_kills() {
 
     // Room is made: intake opens by itself.
     disk.grow(96);
-    until("intake opens by itself", 5, || async { site.readyz().await.0 == 200 }).await;
+    until("intake opens by itself", 30, || async { site.readyz().await.0 == 200 }).await;
     assert_eq!(sender.push(&large(&sender, "at-last")).await.unwrap().0, 202);
     process.kill();
     process = site.start().await;
     let poller = Poller::start(&hub, "default", "polled", &bearer);
     let last = [refilled, vec!["txn-at-last".to_string()]].concat();
     let all: Vec<String> = acked.into_iter().chain(last).collect();
-    until("everything acknowledged is delivered", 30, || async {
+    until("everything acknowledged is delivered", 60, || async {
         let names = poller.names.lock().unwrap();
         let got: std::collections::BTreeSet<String> =
             receiver.got().iter().map(|g| g.claims["txn"].as_str().unwrap().to_string()).collect();

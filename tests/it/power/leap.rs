@@ -35,7 +35,7 @@ async fn readyz(hub: &Hub) -> (u16, String) {
 }
 
 async fn becomes(hub: &Hub, status: u16) {
-    until(&format!("readyz is {status}"), 5, || async { readyz(hub).await.0 == status }).await;
+    until(&format!("readyz is {status}"), 30, || async { readyz(hub).await.0 == status }).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use ssf_hub::jose::alg::Alg;
 use ssf_hub::store::Mirror;
 use tempfile::TempDir;
 
-use super::super::hub::{Hub, Setup};
+use super::super::hub::{Hub, Setup, until};
 use super::super::peers::Idp;
 
 fn copy(from: &Path, to: &Path) {
@@ -26,6 +26,16 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(item.path(), into).unwrap();
         }
     }
+}
+
+/// Waits until sled has let go of a mirror that this process closed: its own threads outlive it by a moment, and write on.
+pub async fn settled(mirror: &Path) {
+    until("sled lets go of the mirror", 30, || async {
+        // Without this file there is no mirror.
+        let Ok(db) = std::fs::File::open(mirror.join("db")) else { return true };
+        rustix::fs::flock(&db, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
+    .await;
 }
 
 /// A hub that is stopped, and started again for each look.
@@ -69,6 +79,7 @@ impl Stopped {
         }
         let tenants = hub.status().await["tenants"].clone();
         hub.stop().await;
+        settled(&self.mirror()).await;
         tenants
     }
 }

@@ -56,7 +56,7 @@ impl Site {
 
     /// Waits until the log holds `text`: the hub hands its lines over a little after it wrote them.
     pub async fn logs(&self, text: &str) {
-        for _ in 0..500 {
+        for _ in 0..1500 {
             if self.log().contains(text) {
                 return;
             }
@@ -84,7 +84,7 @@ impl Site {
     pub async fn start(&self) -> Process {
         let mut process = self.spawn();
         let url = format!("http://127.0.0.1:{}/healthz", self.admin);
-        for _ in 0..1500 {
+        for _ in 0..6000 {
             if let Some(status) = process.0.try_wait().unwrap() {
                 panic!("the hub ended at its start: {status}\n{}", self.log());
             }
@@ -136,10 +136,23 @@ impl Process {
         self.0.wait().unwrap();
     }
 
-    /// SIGTERM.
+    /// SIGTERM, as soon as the hub hears it: a start answers requests a moment before.
     pub fn term(&self) {
+        for _ in 0..1000 {
+            if self.hears_sigterm() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.0.id())).status().unwrap();
         assert!(told.success());
+    }
+
+    /// Whether SIGTERM is caught (`SigCgt` in proc(5)), and does not simply end the process.
+    fn hears_sigterm(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        u64::from_str_radix(caught.trim(), 16).is_ok_and(|caught| caught & (1 << 14) != 0)
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -160,7 +173,7 @@ impl Process {
     /// SIGTERM, and an orderly end.
     pub async fn stop(mut self) {
         self.term();
-        let status = self.exit(Duration::from_secs(15)).await;
+        let status = self.exit(Duration::from_secs(60)).await;
         assert_eq!(status.code(), Some(0), "the end was not orderly");
     }
 }

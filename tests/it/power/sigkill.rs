@@ -88,7 +88,7 @@ async fn furnish(hub: &Hub, receiver: &PushReceiver) -> (Vec<Arc<Sender>>, Strin
 async fn at_rest(hub: &Hub) -> Value {
     // Runs end by their deadline for another three seconds.
     let (mut last, mut same) = (Value::Null, 0);
-    for _ in 0..150 {
+    for _ in 0..600 {
         let status = hub.status().await;
         let owed = status["tenants"].as_object().unwrap().values().map(|t| t["owed"].as_u64().unwrap());
         same = if owed.sum::<u64>() == 0 && status["tenants"] == last { same + 1 } else { 0 };
@@ -133,6 +133,10 @@ async fn fifty_kills_lose_nothing_that_got_a_202() {
     let facts = runs(&hub, bearer, stop.clone());
 
     for round in 0..KILLS {
+        if round == KILLS / 2 {
+            // One that is whole; of the others that depends on the disk.
+            assert_eq!(hub.admin_send("POST", "/admin/v1/base", None).await.0, 200);
+        }
         match moments.below(10) {
             // While it starts.
             0..3 => {
@@ -173,7 +177,7 @@ async fn fifty_kills_lose_nothing_that_got_a_202() {
         acked.len()
     );
     assert!(mirror > 0, "no start from the mirror");
-    assert!(acked.len() > 500, "there was hardly any load: {}", acked.len());
+    assert!(acked.len() > 4 * KILLS, "there was hardly any load: {}", acked.len());
     let rest = at_rest(&hub).await;
     let mut names = poller.finish().await;
     for got in receiver.got() {
@@ -240,7 +244,7 @@ async fn killed_again_and_again_right_behind_the_start_it_keeps_one_state() {
         process.kill();
         process = site.start().await;
     }
-    until("it is ready", 5, || async { site.readyz().await.0 == 200 }).await;
+    until("it is ready", 30, || async { site.readyz().await.0 == 200 }).await;
     let status = hub.status().await;
     let verified = site.answer(&["journal", "verify"]).await;
     assert_same("folded again", &verified["tenants"], &status["tenants"]);
@@ -259,7 +263,7 @@ async fn killed_at_its_very_first_start_it_begins_all_the_same() {
         process.kill();
     }
     let process = site.start().await;
-    until("it is ready", 5, || async { site.readyz().await.0 == 200 }).await;
+    until("it is ready", 30, || async { site.readyz().await.0 == 200 }).await;
     let hub = site.hub();
     let sender = Sender::register(&hub, "default", "kc").await;
     let set = sender.idp.session_revoked("hub", "j", "alice", None, "user");

@@ -50,9 +50,13 @@ pub async fn drained(hub: &Hub) {
     fares_so(hub, "drained", |fares| fares["drained"] == true).await;
 }
 
-/// Waits until the status shows a lag.
+/// Waits until the status shows a lag, and a broker that is not there.
 pub async fn lags(hub: &Hub) {
-    fares_so(hub, "behind", |fares| fares["lag_steps"].as_u64().unwrap() > 0).await;
+    let lags = |fares: &Value| {
+        let behind = fares["lag_steps"].as_u64().unwrap() > 0 && fares["drained"] == false;
+        behind && fares["connected"] == false
+    };
+    fares_so(hub, "behind", lags).await;
 }
 
 /// Waits until the status names this fault; gives it.
@@ -63,7 +67,7 @@ pub async fn at_fault(hub: &Hub, by: &str, what: &str) -> Value {
 
 /// All records of a topic, by arrival; in order within a key.
 pub async fn all(kafka: &Kafka, topic: &str) -> Vec<Message> {
-    kafka.consume_all(topic, Duration::from_secs(4)).await
+    kafka.consume_all(topic, Duration::from_secs(4), PATIENCE).await
 }
 
 pub fn header<'a>(message: &'a Message, name: &str) -> &'a str {

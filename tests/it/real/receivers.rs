@@ -96,6 +96,6 @@ async fn foreign_receivers_manage_their_streams_and_receive() {
     // Nothing is left behind: no stream, nothing owed.
     let (_, streams) = hub.admin_send("GET", "/admin/v1/t/default/streams", None).await;
     assert_eq!(streams, json!([]));
-    until("nothing is owed", 5, || async { hub.status().await["tenants"]["default"]["owed"] == 0 }).await;
+    until("nothing is owed", 30, || async { hub.status().await["tenants"]["default"]["owed"] == 0 }).await;
     hub.stop().await;
 }

@@ -46,7 +46,7 @@ async fn the_public_listener_never_fails() {
         examples: 10,
         config: &format!("{NAMES}{to_come}"),
     };
-    println!("{}", run(&whole, 120).await);
+    println!("{}", run(&whole, 600).await);
     hub.stop().await;
 }
 
@@ -56,6 +56,6 @@ async fn the_admin_listener_never_fails() {
     let headers = [format!("Authorization:Bearer {}", hub.credential)];
     let paths = "^/(admin|healthz|readyz|metrics|openapi)";
     let own = Run { url: &hub.admin, headers: &headers, paths, examples: 10, config: OTHERS };
-    println!("{}", run(&own, 120).await);
+    println!("{}", run(&own, 600).await);
     hub.stop().await;
 }

@@ -79,7 +79,7 @@ impl Stand {
         configure(&self.site, keys);
         let process = self.site.start().await;
         let before = self.count();
-        until("SETs flow again", 20, || async { self.count() > before + 5 }).await;
+        until("SETs flow again", 60, || async { self.count() > before + 5 }).await;
         process
     }
 
@@ -142,7 +142,7 @@ async fn certificates(stand: &Stand, old: &Leaf, authorities: [&Authority; 2]) {
     let dir = stand.site.dir.path();
     let renewed = stand.ca.leaf(NAME, rsa_key(), 20);
     renewed.write(dir);
-    until("the new certificate is in use", 10, || async {
+    until("the new certificate is in use", 30, || async {
         stand.seen(old).await.is_ok_and(|seen| seen == renewed.serial())
     })
     .await;
@@ -150,14 +150,14 @@ async fn certificates(stand: &Stand, old: &Leaf, authorities: [&Authority; 2]) {
     let new = authorities[1].leaf("idp.test", ec_key(), 5);
     assert!(!stand.is_served(&new).await, "not yet");
     std::fs::write(dir.join("clients.pem"), [before, after.clone()].concat()).unwrap();
-    until("both authorities are known", 10, || async { stand.is_served(&new).await }).await;
+    until("both authorities are known", 30, || async { stand.is_served(&new).await }).await;
     assert!(stand.is_served(old).await);
     stand.dial_with(&new);
     std::fs::write(dir.join("clients.pem"), after).unwrap();
-    until("the old authority is not", 10, || async { !stand.is_served(old).await }).await;
+    until("the old authority is not", 30, || async { !stand.is_served(old).await }).await;
     assert!(stand.is_served(&new).await);
     let before = stand.count();
-    until("SETs flow", 10, || async { stand.count() > before + 5 }).await;
+    until("SETs flow", 30, || async { stand.count() > before + 5 }).await;
 }
 
 /// By the command line, which goes on with the new one from the moment that it lies in its file.
@@ -176,7 +176,7 @@ async fn admin_credential(stand: &Stand) {
         "operators",
         "admin",
         "--overlap",
-        "3s",
+        "10s",
         "--bearer-file",
         to.to_str().unwrap(),
     ])
@@ -186,7 +186,7 @@ async fn admin_credential(stand: &Stand) {
     site.answer(&["status"]).await;
     std::fs::rename(&to, file).unwrap();
     site.answer(&["status"]).await;
-    until("the overlap is over", 10, || async { !works(old).await }).await;
+    until("the overlap is over", 40, || async { !works(old).await }).await;
     assert!(works(new.trim()).await);
     site.answer(&["status"]).await;
 }
@@ -205,7 +205,7 @@ async fn seal_certificates_and_the_admin_credential_are_changed_while_sets_flow(
     let stand = stand(site, ca, &shown).await;
     let kept = stand.hub.data().join("keys");
     let story = async {
-        until("SETs flow", 10, || async { stand.count() > 10 }).await;
+        until("SETs flow", 30, || async { stand.count() > 10 }).await;
         certificates(&stand, &shown, [&clients[0], &clients[1]]).await;
         admin_credential(&stand).await;
         // Up to here nobody had to try anything again.
@@ -225,7 +225,7 @@ async fn seal_certificates_and_the_admin_credential_are_changed_while_sets_flow(
     let ((), process) = tokio::join!(stand.sender.run(), story);
     let sent = stand.sender.sent();
     stand.sender.check();
-    until("everything is taken", 20, || async { stand.count() == sent }).await;
+    until("everything is taken", 60, || async { stand.count() == sent }).await;
     for (who, taker) in stand.takers() {
         let book = taker.book.lock().unwrap();
         book.check(who, sent);

@@ -17,7 +17,7 @@ use super::world::{Credential, MINT, World, minted, new_key};
 use super::{QUICKLY, stream};
 
 /// How long the last overlap is: long enough to hand over what is new, on a machine that is busy.
-const LAST: &str = "4s";
+const LAST: &str = "10s";
 
 /// Everybody's secrets, as they are now.
 struct Held {
@@ -232,13 +232,13 @@ impl Stand {
             let book = self.pushed.taker.book.lock().unwrap();
             book.shown.len() > 20 && book.shown.iter().rev().take(20).all(|shown| *shown == header)
         };
-        until("only the new header is shown", 10, || async { only_new() }).await;
+        until("only the new header is shown", 30, || async { only_new() }).await;
         self.pushed.accepts.lock().unwrap().remove(&held.header);
         let introspection = format!("introspection-{n}-0123456789");
         self.world.takes(&[&held.introspection, &introspection]);
         self.site.put("authorization-servers", &asked(&self.world, &introspection)).await;
         let is_shown = || self.world.asked().last() == Some(&introspection);
-        until("the new secret is shown", 10, || async { is_shown() }).await;
+        until("the new secret is shown", 30, || async { is_shown() }).await;
         let idle = self.opaque.credential.lock().await;
         self.world.takes(&[&introspection]);
         drop(idle);
@@ -263,7 +263,7 @@ impl Stand {
         *self.minted.credential.lock().await = Credential::Minted(mint);
         self.asking.point.lock().await.1 = issuer;
         let before = self.sender.sent();
-        until("each signed", 10, || async { self.sender.sent() > before + 20 }).await;
+        until("each signed", 30, || async { self.sender.sent() > before + 20 }).await;
         for ((who, _), new) in old.iter().zip(&new) {
             self.world.publish(who, &[new]);
         }
@@ -310,7 +310,7 @@ async fn secrets_tokens_and_the_keys_of_others_are_rotated_while_sets_flow() {
     let (stand, first) = stand(site).await;
     let story = async {
         let each_has = |n| stand.takers().into_iter().all(|(_, taker)| taker.count() > n);
-        until("SETs flow", 10, || async { each_has(10) }).await;
+        until("SETs flow", 30, || async { each_has(10) }).await;
         let made = stand.made("1h", 1).await;
         let presented = stand.presented(&first, 1).await;
         let second = Held::of(made, presented, stand.foreign(&first, false).await);
@@ -322,9 +322,9 @@ async fn secrets_tokens_and_the_keys_of_others_are_rotated_while_sets_flow() {
         let third = Held::of(made, presented, stand.foreign(&second, true).await);
         // Behind it the old ones are not, how long their own overlap was to be.
         for old in [&first, &second] {
-            until("the overlap is over", 10, || async { good(&stand, old).await == [false; 5] }).await;
+            until("the overlap is over", 40, || async { good(&stand, old).await == [false; 5] }).await;
             assert!(!token_is_good(&stand, &old.token).await);
-            until("keys that are published no more are forgotten", 10, || async {
+            until("keys that are published no more are forgotten", 30, || async {
                 foreign_are_good(&stand, old, &third).await == [false; 4]
             })
             .await;
@@ -342,7 +342,7 @@ async fn secrets_tokens_and_the_keys_of_others_are_rotated_while_sets_flow() {
     let sent = stand.sender.sent();
     stand.sender.check();
     assert_eq!(*stand.asking.refused.lock().unwrap(), Vec::<String>::new());
-    until("everything is taken", 20, || async { stand.takers().iter().all(|(_, t)| t.count() == sent) })
+    until("everything is taken", 60, || async { stand.takers().iter().all(|(_, t)| t.count() == sent) })
         .await;
     for (who, taker) in stand.takers() {
         let book = taker.book.lock().unwrap();

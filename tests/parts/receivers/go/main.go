@@ -19,7 +19,7 @@ const (
 	sessionRevoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 	methodPush     = "urn:ietf:rfc:8935"
 	methodPoll     = "urn:ietf:rfc:8936"
-	patience       = 20 * time.Second
+	patience       = 90 * time.Second
 )
 
 type object = map[string]any

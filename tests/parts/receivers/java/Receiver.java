@@ -207,7 +207,7 @@ public final class Receiver {
 
     private JWTClaimsSet next(String uri) throws Exception {
         boolean push = "push".equals(asked.get("mode"));
-        for (long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20); System.nanoTime() < end;) {
+        for (long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(90); System.nanoTime() < end;) {
             if (!push && waiting.isEmpty()) {
                 poll();
             }

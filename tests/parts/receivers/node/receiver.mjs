@@ -120,7 +120,7 @@ async function main() {
   console.log(JSON.stringify({ step: "done", aud: stream.aud, seen }));
 }
 
-const tooLong = setTimeout(() => fail(new Error("not done within 60 s")), 60_000);
+const tooLong = setTimeout(() => fail(new Error("not done within 180 s")), 180_000);
 function fail(error) {
   console.error(`node: ${error.stack}`);
   process.exit(1);

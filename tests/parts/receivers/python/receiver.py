@@ -109,15 +109,15 @@ class Receiver:
     def next(self):
         """The next SET, acknowledged only when it was judged."""
         if self.asked.mode == "push":
-            return self.checked(self.sets.get(timeout=20))
-        end = time.monotonic() + 20
+            return self.checked(self.sets.get(timeout=90))
+        end = time.monotonic() + 90
         while time.monotonic() < end:
             for jti, compact in self.poll().items():  # a long poll
                 found = self.checked(compact)
                 need("jti", self.seen[-1]["jti"] == jti)
                 need("acknowledged, and offered again", jti not in self.poll(ack=[jti], returnImmediately=True))
                 return found
-        raise SystemExit("python: no SET within 20 s")
+        raise SystemExit("python: no SET within 90 s")
 
     def wait_for(self, uri):
         while True:
