@@ -67,6 +67,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Running> {
     let began = Stopwatch::start();
     let Runtime { clock, chance } = runtime;
+    // It reads the system's certification authorities, which takes longer than all of a small state.
+    let sending = config.egress.clone();
+    let egress = tokio::task::spawn_blocking(move || Egress::new(&sending));
     let places = Places::under(&config.data_dir);
     anyhow::ensure!(
         !super::restore::is_unfinished(&places.root),
@@ -97,7 +100,7 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let page = Arc::new(telemetry::Metrics::new());
     let operations = Arc::new(Operations::open(&places.root, clock.clone())?);
     let (noting, noted) = notes::channel();
-    let egress = Arc::new(Egress::new(&config.egress)?);
+    let egress = Arc::new(egress.await.context("the clients for what is sent cannot be made")??);
     let (stop, stopping) = watch::channel(false);
     let views = Arc::new(Views::default());
     let outbox = Arc::new(Outbox::default());

@@ -47,6 +47,15 @@ pub struct Stamped {
 }
 
 impl State {
+    /// Folds an entry of the past again. What followed outside is not told token by token: [`State::everything`] tells
+    /// all at the end.
+    pub fn refold(&mut self, entry: &Stamped) -> Vec<Effect> {
+        self.refolding = true;
+        let fx = self.apply(entry);
+        self.refolding = false;
+        fx
+    }
+
     /// Folds one entry. What it returns may be acted on once the entry is durable.
     pub fn apply(&mut self, entry: &Stamped) -> Vec<Effect> {
         let mut fx = Vec::new();
@@ -234,7 +243,10 @@ impl State {
 
     /// A token's own key: what the gate knows it by.
     fn jti_key(&self, token: NodeId) -> Option<KeyHash> {
-        self.graph.named(token).iter().find(|n| n.alias.kind == "jti").and_then(|n| n.hashes.first().copied())
+        self.graph
+            .hashed(token)
+            .find(|(alias, _)| alias.kind == "jti")
+            .and_then(|(_, hashes)| hashes.first().copied())
     }
 
     /// Tokens below nodes, nearest first, at most `max`.
@@ -257,6 +269,9 @@ impl State {
     }
 
     fn token_effect(&self, node: NodeId) -> Option<Effect> {
+        if self.refolding {
+            return None;
+        }
         let key = self.jti_key(node)?;
         let lineage = crate::revocation::ancestry::token_lineage(&self.graph, node);
         let lineage = crate::revocation::set::Lineage { keys: lineage.into() };

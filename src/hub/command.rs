@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::base::Snapshot;
 use super::effect::Item;
 use super::emit::{EmitDraft, Emitted};
-use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Route, Touched};
+use super::entry::{Act, FactInput, IssuerKeys, Named, Outcome, Read, Route, Touched};
 use super::object::{self, Object, ObjectKind};
 use super::spine::Spine;
 use super::subjects::complex::Unfit;
@@ -114,6 +114,19 @@ pub struct SetDraft {
     pub route: Route,
     /// The names in its subject.
     pub names: Vec<Named>,
+    /// What was read in it on the way here, lest it is read again.
+    pub read: Option<Box<Read>>,
+}
+
+/// What was concluded from an input, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concluded {
+    /// The decision.
+    pub id: EntryId,
+    /// Its reason code.
+    pub reason_code: String,
+    /// How far it reaches.
+    pub touched: Touched,
 }
 
 /// What became of a SET.
@@ -127,6 +140,8 @@ pub enum SetAnswer {
         txn: String,
         /// Where it goes.
         route: Route,
+        /// What stops or goes on by it, if anything does.
+        concluded: Option<Concluded>,
     },
     /// It was seen before; nothing happens again.
     Duplicate,

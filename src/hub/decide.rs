@@ -3,9 +3,10 @@
 //! In the flow: the spine calls [`decide`] right behind an input; the result is journaled and then folded. The rules are
 //! `policy`'s; this file only brings together the state, the graph's walk and the plan. Pure: no clock, no key.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, Route, SetInput, Touched};
+use crate::hub::entry::{Act, Body, Decision, Derived, FactInput, Lifted, Read, Route, SetInput, Touched};
 use crate::hub::late;
 use crate::hub::names;
 use crate::hub::object::{Object, ObjectKind};
@@ -152,8 +153,8 @@ fn on_set(ground: Ground<'_>, set: &SetInput) -> Option<Conclusion> {
     let Object::Upstream(upstream) = &state.object(ObjectKind::Upstream, &set.upstream)?.object else {
         return None;
     };
-    let event = parse_event(set, upstream.dialect)?;
-    let sub_id = SubId::parse_str(set.sub_id.get()).ok()?;
+    let read = read(set, upstream.dialect)?;
+    let Read { sub_id, facets: said, event, .. } = &*read;
     let own = own_times(state);
     let times = Times {
         // RISC's events have no time of their own; then it is that of the SET (RFC 8417 §2.2).
@@ -161,25 +162,31 @@ fn on_set(ground: Ground<'_>, set: &SetInput) -> Option<Conclusion> {
         tolerance_ms: own.tolerance_ms.max(i64::from(upstream.clock_tolerance_s) * 1000),
         ..own
     };
-    let said = facets(&sub_id, &set.iss);
-    match plan(&event, &sub_id, set.all_sessions, upstream.authority.effect) {
+    match plan(event, sub_id, set.all_sessions, upstream.authority.effect) {
         Plan::Nothing(_) => None,
         Plan::Stop(stop) => {
-            let resolved = state.graph.resolve_to(&sub_id, &set.iss, stop.aims);
-            let subject = Subject { facets: &said, names: &set.names, resolved: &resolved };
+            let resolved = state.graph.resolve_to(said, stop.aims);
+            let subject = Subject { facets: said, names: &set.names, resolved: &resolved };
             stopped(ground, &stop, &subject, times)
         }
         Plan::Lift(lift) => {
-            let resolved = state.graph.resolve_to(&sub_id, &set.iss, lift.aims);
-            let subject = Subject { facets: &said, names: &set.names, resolved: &resolved };
+            let resolved = state.graph.resolve_to(said, lift.aims);
+            let subject = Subject { facets: said, names: &set.names, resolved: &resolved };
             lifted(ground, &lift, &subject, times)
         }
     }
 }
 
-/// The event was parsed at the door; here it is read again from what was journaled.
-fn parse_event(set: &SetInput, dialect: Dialect) -> Option<Event> {
-    Event::parse_str(&set.uri, set.event.get(), dialect).ok()
+/// The event as the door read it. At a start, or where the dialect is another by now, it is read again from what was
+/// journaled.
+fn read(set: &SetInput, dialect: Dialect) -> Option<Cow<'_, Read>> {
+    if let Some(read) = set.read.as_deref().filter(|read| read.dialect == dialect) {
+        return Some(Cow::Borrowed(read));
+    }
+    let event = Event::parse_str(&set.uri, set.event.get(), dialect).ok()?;
+    let sub_id = SubId::parse_str(set.sub_id.get()).ok()?;
+    let facets = facets(&sub_id, &set.iss);
+    Some(Cow::Owned(Read { sub_id, facets, event, dialect }))
 }
 
 fn stopped(ground: Ground<'_>, stop: &Stop, subject: &Subject<'_>, times: Times) -> Option<Conclusion> {

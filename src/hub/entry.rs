@@ -17,9 +17,14 @@ pub use self::decision::{Decision, Derived, Lifted, Touched};
 use super::emit::Emit;
 use super::object::{Object, ObjectKind};
 use super::restored::Restored;
+use crate::lineage::alias::Alias;
 use crate::lineage::fact::Fact;
 pub use crate::lineage::keyed::Named;
+use crate::lineage::subject::Facet;
 use crate::revocation::key::KeyHash;
+use crate::set::dialect::Dialect;
+use crate::set::event::Event;
+use crate::set::sub_id::SubId;
 use crate::stream::StreamNo;
 use crate::tenant::Seq;
 
@@ -89,6 +94,22 @@ pub struct SetInput {
     pub echo: KeyHash,
     /// The names in its subject.
     pub names: Vec<Named>,
+    /// What the door read in it; not journaled. Who reads the entry back reads `sub_id` and `event` again.
+    #[serde(skip)]
+    pub read: Option<Box<Read>>,
+}
+
+/// A SET's event as the door read it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Its subject.
+    pub sub_id: SubId,
+    /// The names in it, by role (`lineage::subject::facets`).
+    pub facets: Vec<(Facet, Alias)>,
+    /// The event.
+    pub event: Event,
+    /// In which dialect the event was read.
+    pub dialect: Dialect,
 }
 
 /// A fact.

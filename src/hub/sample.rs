@@ -108,6 +108,7 @@ impl Bench {
         let names = names_in(&subject, IDP).into_iter().map(|alias| self.named(alias)).collect();
         let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
         self.input(Body::Set(SetInput {
+            read: None,
             upstream: "idp".into(),
             iss: IDP.into(),
             jti: self.state.seq().to_string(),

@@ -274,6 +274,20 @@ impl Spine {
         }
     }
 
+    /// The same, where no answer tells of it: a line does, once it is durable.
+    fn decide_aloud(&mut self, tenant: &TenantId) -> Result<Option<Decided>, Fatal> {
+        let decided = self.decide(tenant)?;
+        self.say(decided.as_ref());
+        Ok(decided)
+    }
+
+    fn say(&mut self, decided: Option<&Decided>) {
+        if let Some((id, decision)) = decided {
+            let told = (id.clone(), decision.txn.clone(), decision.reason_code.clone(), decision.touched);
+            self.after.push(Box::new(move || tell(&told)));
+        }
+    }
+
     /// Decides an input that is the last entry of its tenant.
     pub(super) fn decide_on(&mut self, tenant: &TenantId, body: &Body) -> Result<Option<Decided>, Fatal> {
         let journal = self.journal.id();
@@ -292,8 +306,6 @@ impl Spine {
         };
         let id = self.stage(tenant, Body::Decision(decision))?;
         let Some(Body::Decision(decision)) = self.last_body.take() else { return Ok(None) };
-        let told = (id.clone(), decision.txn.clone(), decision.reason_code.clone(), decision.touched);
-        self.after.push(Box::new(move || tell(&told)));
         Ok(Some((id, decision)))
     }
 
@@ -349,7 +361,8 @@ impl Spine {
     /// Decides inputs that were left at the end of the log without their decision, at start (DESIGN 2).
     pub fn decide_late(&mut self, undecided: Vec<(TenantId, Body)>) -> Result<(), Fatal> {
         for (tenant, body) in undecided {
-            self.decide_on(&tenant, &body)?;
+            let decided = self.decide_on(&tenant, &body)?;
+            self.say(decided.as_ref());
         }
         self.commit()
     }

@@ -199,7 +199,7 @@ pub fn fold_one(states: &mut States, entry: Entry) -> Result<Body, Error> {
         return Err(bad(format!("it follows upon {}", state.seq())));
     }
     let stamped = Stamped { seq: entry.seq, time_ms: entry.time_ms, body };
-    for effect in state.apply(&stamped) {
+    for effect in state.refold(&stamped) {
         if let Effect::Tenant(new) = effect {
             states.entry(new.clone()).or_insert_with(|| State::new(new));
         }

@@ -73,6 +73,8 @@ pub struct State {
     pub(super) life: Table<StreamNo, Life>,
     pub(super) subjects: Subjects,
     pub(super) accounts: Accounts,
+    /// The past is folded again: no row, and never while anybody is told.
+    pub(super) refolding: bool,
     // built from the rows
     pub(super) expiries: BTreeSet<(i64, KeyHash)>,
     pub(super) topics: Topics,
@@ -106,6 +108,7 @@ impl State {
             life: Table::new(30),
             subjects: Subjects::new([31, 41, 42, 44]),
             accounts: Accounts::new(43),
+            refolding: false,
             expiries: BTreeSet::new(),
             topics: Topics::default(),
             streams: BTreeMap::new(),

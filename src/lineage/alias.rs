@@ -3,6 +3,8 @@
 //! Matching is exact after the kind's canonical form; nothing in a revocation path is fuzzy.
 //! Canonical forms serve resolution only: SSF stream subject matching stays as the specification says.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use crate::set::sub_id::Simple;
@@ -11,7 +13,7 @@ use crate::set::sub_id::Simple;
 pub const PART_BYTES_MAX: usize = 1024;
 
 /// One name of one principal.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alias {
     /// What sort of name: `iss_sub`, `email`, `client`, `agent`, `run`, `session`, `device`, `jti`, …
@@ -35,6 +37,20 @@ pub enum Error {
     /// A NUL would make two aliases look alike.
     #[error("an alias contains a control character")]
     Control,
+}
+
+/// By what tells most apart first: a million names of few kinds are found with one comparison of texts a step.
+impl Ord for Alias {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rest = || self.iss.cmp(&other.iss).then_with(|| self.kind.cmp(&other.kind));
+        self.value.cmp(&other.value).then_with(rest)
+    }
+}
+
+impl PartialOrd for Alias {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Alias {

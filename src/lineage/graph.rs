@@ -136,11 +136,14 @@ impl Graph {
 
     /// Every name of a node with its keyed hashes.
     pub fn named(&self, id: NodeId) -> Vec<Named> {
-        let row = |alias: &Alias| {
-            let name = self.names.get(alias)?;
-            Some(Named { alias: alias.clone(), hashes: name.hashes.to_vec() })
-        };
-        self.aliases(id).filter_map(row).collect()
+        let named =
+            |(alias, hashes): (&Alias, &[KeyHash])| Named { alias: alias.clone(), hashes: hashes.to_vec() };
+        self.hashed(id).map(named).collect()
+    }
+
+    /// The same, lent.
+    pub fn hashed(&self, id: NodeId) -> impl Iterator<Item = (&Alias, &[KeyHash])> {
+        self.aliases(id).filter_map(|alias| Some((alias, &*self.names.get(alias)?.hashes)))
     }
 
     /// Links to what is below a node, by kind and then by age.

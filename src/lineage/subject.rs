@@ -62,10 +62,15 @@ pub fn facets(sub_id: &SubId, scope_iss: &str) -> Vec<(Facet, Alias)> {
 
 /// Every alias that a subject names, in a fixed order: what the entry carries the keyed hashes of.
 pub fn names_in(sub_id: &SubId, scope_iss: &str) -> Vec<Alias> {
-    let mut out: Vec<Alias> = vec![];
-    for (_, alias) in facets(sub_id, scope_iss) {
-        if !out.contains(&alias) {
-            out.push(alias);
+    names_of(&facets(sub_id, scope_iss))
+}
+
+/// The same, where its names by role are known.
+pub fn names_of(named: &[(Facet, Alias)]) -> Vec<Alias> {
+    let mut out: Vec<Alias> = Vec::with_capacity(named.len());
+    for (_, alias) in named {
+        if !out.contains(alias) {
+            out.push(alias.clone());
         }
     }
     out
@@ -177,14 +182,13 @@ impl Graph {
     /// Resolves a subject to the narrowest that it names: its members are intersected, a missing one is a
     /// wildcard (LINEAGE 1.3, rule 3).
     pub fn resolve(&self, sub_id: &SubId, scope_iss: &str) -> Resolved {
-        self.resolve_to(sub_id, scope_iss, &[])
+        self.resolve_to(&facets(sub_id, scope_iss), &[])
     }
 
-    /// Resolves a subject to the first role of `wanted` that it names, else to the narrowest: an account is
+    /// Resolves a subject, of which `named` is what it names, to the first role of `wanted` among them, else to the narrowest: an account is
     /// the user's, whatever session is named beside it. A device that is not known stands behind every other role:
     /// no token carries a device, so a record on it would stop nobody.
-    pub fn resolve_to(&self, sub_id: &SubId, scope_iss: &str, wanted: &[Facet]) -> Resolved {
-        let named = facets(sub_id, scope_iss);
+    pub fn resolve_to(&self, named: &[(Facet, Alias)], wanted: &[Facet]) -> Resolved {
         let device = named.iter().any(|(facet, alias)| *facet == Facet::Device && self.find(alias).is_some());
         let names = |role: &&Facet| named.iter().any(|(facet, _)| facet == *role);
         let counts = |role: &Facet| device || *role != Facet::Device;
@@ -197,7 +201,7 @@ impl Graph {
         let aim = wanted.unwrap_or_else(narrowest);
         let mut nodes: Vec<(NodeId, Class)> = vec![];
         let mut within: Vec<(NodeId, Class)> = vec![];
-        for (facet, alias) in &named {
+        for (facet, alias) in named {
             let Some(id) = self.find(alias) else { continue };
             let class = self.node(id).map_or(Class::Unknown, |node| node.class);
             let list = match (*facet).cmp(&aim) {

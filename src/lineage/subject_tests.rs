@@ -47,7 +47,7 @@ fn subjects_resolve_to_the_narrowest_that_agrees() {
         assert_eq!((got.role(), got.verdict), (role, verdict), "{json}");
     }
     let both = sub_id(&complex(&format!("{ALICE},{S1}")));
-    assert_eq!(told.graph.resolve_to(&both, IDP, &[Facet::User]).verdict, Verdict::One(alice));
+    assert_eq!(told.graph.resolve_to(&facets(&both, IDP), &[Facet::User]).verdict, Verdict::One(alice));
     // An opaque id means nothing in the scope of another issuer.
     assert_eq!(told.graph.resolve(&sub_id(r#"{"format":"opaque","id":"s1"}"#), "i").verdict, Verdict::None);
 }
@@ -83,7 +83,11 @@ fn a_device_that_is_not_known_is_never_the_narrowest() {
         (&[ALICE, phone], &[Facet::User], Facet::User),
     ];
     for (parts, wanted, aim) in cases {
-        assert_eq!(told.graph.resolve_to(&complex(parts), IDP, wanted).aim, aim, "{parts:?} {wanted:?}");
+        assert_eq!(
+            told.graph.resolve_to(&facets(&complex(parts), IDP), wanted).aim,
+            aim,
+            "{parts:?} {wanted:?}"
+        );
     }
 }
 

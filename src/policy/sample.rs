@@ -72,11 +72,11 @@ impl World {
         let out = match plan(&event(uri, json), &sub_id, all, Strength::Contain) {
             Plan::Nothing(_) => return None,
             Plan::Stop(stop) => {
-                let resolved = self.told.graph.resolve_to(&sub_id, IDP, stop.aims);
+                let resolved = self.told.graph.resolve_to(&facets, stop.aims);
                 self.stop(&stop, &facets, &resolved)
             }
             Plan::Lift(lift) => {
-                let resolved = self.told.graph.resolve_to(&sub_id, IDP, lift.aims);
+                let resolved = self.told.graph.resolve_to(&facets, lift.aims);
                 self.lift(&lift, &facets, &resolved)
             }
         };

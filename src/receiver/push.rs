@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header};
+use serde_json::value::RawValue;
 
 use crate::auth;
 use crate::clock::SharedClock;
 use crate::hub::bearer;
-use crate::hub::command::{Refused, SetAnswer, SetDraft};
-use crate::hub::entry::{Named, Route};
+use crate::hub::command::{Concluded, Refused, SetAnswer, SetDraft};
+use crate::hub::entry::{Named, Read, Route, Touched};
 use crate::hub::names;
 use crate::hub::object::Upstream;
 use crate::hub::sequencer::Hub;
@@ -20,6 +21,7 @@ use crate::jose::keyset::KeySet;
 use crate::jose::remote;
 use crate::keys::Keys;
 use crate::lineage::alias::Alias;
+use crate::lineage::subject;
 use crate::operations::Operations;
 use crate::receiver::authority;
 use crate::receiver::issuers::Issuers;
@@ -175,22 +177,25 @@ impl Door {
         let Ok(own) = self.keys.tenant(tenant) else {
             return Pushed::Later(StatusCode::SERVICE_UNAVAILABLE, 5);
         };
-        let Some(draft) = draft(upstream, &set, own.subject_key()) else {
+        let bytes = set.compact().len();
+        let Some(draft) = draft(upstream, set, own.subject_key()) else {
             return Pushed::Rejected(ErrCode::InvalidRequest, "the SET is not valid JSON");
         };
         match self.hub.set(tenant, draft).await {
-            Ok(SetAnswer::Accepted { id, txn, route }) => {
+            Ok(SetAnswer::Accepted { id, txn, route, concluded }) => {
                 self.metrics.routed(tenant, route);
-                tracing::info!(%tenant, upstream = upstream.id, %id, txn, ?route, "SET accepted");
+                let (route_name, upstream_id) = (route.as_str(), upstream.id.as_str());
+                match concluded {
+                    Some(Concluded { id: decision, reason_code, touched: Touched { runs, tokens, .. } }) => {
+                        tracing::info!(%tenant, upstream = upstream_id, %id, txn, route = route_name, %decision, reason_code, runs, tokens, "SET accepted");
+                    }
+                    None => {
+                        tracing::info!(%tenant, upstream = upstream_id, %id, txn, route = route_name, "SET accepted");
+                    }
+                }
                 if route == Route::Beyond {
                     let what = "the SET lies beyond the upstream's authority: kept, no effect";
-                    self.operations.note(
-                        tenant.as_str(),
-                        "beyond_authority",
-                        &upstream.id,
-                        what,
-                        set.compact().len(),
-                    );
+                    self.operations.note(tenant.as_str(), "beyond_authority", upstream_id, what, bytes);
                 }
                 Pushed::Accepted
             }
@@ -233,9 +238,10 @@ fn is_secevent(headers: &HeaderMap) -> bool {
 
 /// What the sequencer needs of a verified SET; `None` where its verbatim parts are no JSON, which verification
 /// has ruled out.
-fn draft(upstream: &Upstream, set: &VerifiedSet, key: &SubjectKey) -> Option<SetDraft> {
-    let claims = set.claims();
-    let names: Vec<Alias> = crate::lineage::subject::names_in(&claims.sub_id, &claims.iss);
+fn draft(upstream: &Upstream, set: VerifiedSet, key: &SubjectKey) -> Option<SetDraft> {
+    let (claims, compact, hash) = set.into_parts();
+    let facets = subject::facets(&claims.sub_id, &claims.iss);
+    let names = subject::names_of(&facets);
     let within = authority::allows_type(&upstream.authority, &claims.event.uri)
         && authority::allows_subject(&upstream.authority, &names);
     let route = match () {
@@ -245,21 +251,27 @@ fn draft(upstream: &Upstream, set: &VerifiedSet, key: &SubjectKey) -> Option<Set
     };
     let named = |alias: Alias| Named { hashes: key.hashes(&alias), alias };
     let mut payload_hash = KeyHash([0; 16]);
-    payload_hash.0.copy_from_slice(&set.payload_hash()[..16]);
+    payload_hash.0.copy_from_slice(&hash[..16]);
     Some(SetDraft {
         upstream: upstream.id.clone(),
-        iss: claims.iss.clone(),
-        jti: claims.jti.clone(),
-        compact: set.compact().to_string(),
+        iss: claims.iss,
+        jti: claims.jti,
+        compact,
         payload_hash,
         uri: claims.event.uri.clone(),
-        sub_id: serde_json::value::RawValue::from_string(claims.sub_id_json.clone()).ok()?,
-        event: serde_json::value::RawValue::from_string(claims.event_json.clone()).ok()?,
         event_hash: names::event_hash(&claims.event.uri, &claims.sub_id_json, &claims.event_json),
-        txn: claims.txn.clone(),
+        sub_id: RawValue::from_string(claims.sub_id_json).ok()?,
+        event: RawValue::from_string(claims.event_json).ok()?,
+        txn: claims.txn,
         toe: claims.toe,
         all_sessions: claims.all_sessions,
         route,
         names: names.into_iter().map(named).collect(),
+        read: Some(Box::new(Read {
+            sub_id: claims.sub_id,
+            facets,
+            event: claims.event,
+            dialect: upstream.dialect,
+        })),
     })
 }

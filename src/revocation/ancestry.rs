@@ -55,8 +55,8 @@ pub fn token_lineage(graph: &Graph, token: NodeId) -> Vec<(Kind, KeyHash)> {
 fn brought(graph: &Graph, node: NodeId, session_counts: bool, out: &mut Vec<(Rank, Kind, KeyHash)>) {
     let Some(class) = graph.node(node).map(|node| node.class) else { return };
     let root = class == Class::Run && graph.above_by(node, LinkKind::Spawned).next().is_none();
-    for (n, named) in graph.named(node).into_iter().enumerate() {
-        for (kind, key) in kinds_of(&named.alias).iter().zip(&named.hashes) {
+    for (n, (alias, hashes)) in graph.hashed(node).enumerate() {
+        for (kind, key) in kinds_of(alias).iter().zip(hashes) {
             let brings = match class {
                 Class::Token => *kind == Kind::Jti,
                 Class::Run => *kind == Kind::Run || (*kind == Kind::RootRun && root),

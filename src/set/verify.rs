@@ -52,6 +52,11 @@ impl VerifiedSet {
         &self.claims
     }
 
+    /// What it says, the token, and the hash of its payload, for who needs no more of it.
+    pub fn into_parts(self) -> (Claims, String, [u8; 32]) {
+        (self.claims, self.compact, self.payload_hash)
+    }
+
     /// The token as it came: the evidence.
     pub fn compact(&self) -> &str {
         &self.compact

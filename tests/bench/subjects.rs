@@ -101,6 +101,7 @@ fn event_us(state: &mut State, subjects: u64, of: Subject) -> f64 {
         .map(|n| {
             let who = if n % 2 == 0 { n.wrapping_mul(7919) % subjects } else { MANY + n };
             Body::Set(SetInput {
+                read: None,
                 upstream: "idp".into(),
                 iss: "https://idp.example".into(),
                 jti: format!("{subjects}-{n}-{}", state.seq()),

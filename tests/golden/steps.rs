@@ -168,6 +168,7 @@ fn set(n: u32, uri: &str, sub_id: &str, event: &str, route: Route) -> Body {
     let compact = format!("eyJhbGciOiJFUzI1NiIsInR5cCI6InNlY2V2ZW50K2p3dCJ9.golden-{n}.c2lnbmF0dXJl");
     let names = names_in(&SubId::parse_str(sub_id).unwrap(), IDP).into_iter().map(named).collect();
     Body::Set(SetInput {
+        read: None,
         upstream: "idp".into(),
         iss: IDP.into(),
         jti: format!("jti-{n}"),

@@ -282,6 +282,7 @@ impl Content {
         let compact = format!("h.{}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()), "x".repeat(pad));
         let subject = SubId::parse_str(&self.sub_id).unwrap();
         SetDraft {
+            read: None,
             upstream: upstream.into(),
             iss: IDP.into(),
             jti: jti.into(),

@@ -68,6 +68,7 @@ impl Bench {
     fn event(&mut self, subject: &Value) -> Vec<String> {
         let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
         let fx = self.fold(Body::Set(SetInput {
+            read: None,
             upstream: "idp".into(),
             iss: "https://idp.example".into(),
             jti: self.state.seq().to_string(),

@@ -65,6 +65,7 @@ mod tests {
             let compact = "h.eyJhdWQiOiJhIn0.s".to_string();
             let raw = |text: &str| RawValue::from_string(text.into()).unwrap();
             bench.fold(Body::Set(SetInput {
+                read: None,
                 upstream: "u".into(),
                 iss: "i".into(),
                 jti: "j".into(),

@@ -55,6 +55,13 @@ pub struct Touched {
     pub left_out: u32,
 }
 
+impl Touched {
+    /// Whether a human must look: not all of it is enumerated, or it may be more than was meant.
+    pub fn is_doubtful(&self) -> bool {
+        self.truncated || self.ambiguous || self.left_out > 0
+    }
+}
+
 /// What was concluded from an input. Carries everything that apply needs: no rule is evaluated again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decision {

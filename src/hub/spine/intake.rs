@@ -3,7 +3,7 @@
 //! Each is checked against the state as it stands behind what was staged before it. What is refused changes nothing.
 
 use super::{Decided, Fatal, Spine};
-use crate::hub::command::{Answer, Done, Refused, SetAnswer, SetDraft};
+use crate::hub::command::{Answer, Concluded, Done, Refused, SetAnswer, SetDraft};
 use crate::hub::entry::{Act, Body, Decision, FactInput, IssuerKeys, Route, SetInput, Touched};
 use crate::hub::state::State;
 use crate::hub::{late, names};
@@ -61,10 +61,15 @@ impl Spine {
             route,
             echo,
             names: draft.names,
+            read: draft.read,
         };
         let id = self.stage(&tenant, Body::Set(input))?;
-        self.decide(&tenant)?;
-        self.later(answer, SetAnswer::Accepted { id, txn, route });
+        let decided = self.decide(&tenant)?;
+        // Who asked is told, and says it in one line; what is doubtful has a line of its own.
+        self.say(decided.as_ref().filter(|(_, decision)| decision.touched.is_doubtful()));
+        let concluded =
+            decided.map(|(id, d)| Concluded { id, reason_code: d.reason_code, touched: d.touched });
+        self.later(answer, SetAnswer::Accepted { id, txn, route, concluded });
         Ok(())
     }
 
@@ -104,7 +109,7 @@ impl Spine {
         }
         let born = !matches!(input.fact, Fact::Complete { .. });
         let id = self.stage(&tenant, Body::Fact(input))?;
-        let decided = self.decide(&tenant)?;
+        let decided = self.decide_aloud(&tenant)?;
         let stops = |d: &Decision| !d.records.is_empty() || !d.ends.is_empty();
         let born_revoked = born && decided.as_ref().is_some_and(|(_, decision)| stops(decision));
         self.later(answer, with_decision(done(&tenant, id.seq), decided, born_revoked));
@@ -150,7 +155,7 @@ impl Spine {
         }
         let body = if kill { Body::Kill(act) } else { Body::Lift(act) };
         let id = self.stage(&tenant, body)?;
-        let decided = self.decide(&tenant)?;
+        let decided = self.decide_aloud(&tenant)?;
         let no_change = decided.is_none();
         let done = Done { no_change, ..with_decision(done(&tenant, id.seq), decided, false) };
         self.later(answer, done);

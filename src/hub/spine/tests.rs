@@ -149,6 +149,7 @@ impl Desk {
         let names = crate::lineage::subject::names_in(&parsed, iss).into_iter();
         let raw = |text: &str| serde_json::value::RawValue::from_string(text.into()).unwrap();
         let draft = SetDraft {
+            read: None,
             upstream: upstream.into(),
             iss: iss.into(),
             jti: jti.into(),

@@ -51,7 +51,7 @@ impl Spine {
             }
             if self.has_room() {
                 self.stage(&tenant, Body::Tick)?;
-                self.decide(&tenant)?;
+                self.decide_aloud(&tenant)?;
             }
         }
         Ok(())
