@@ -1,6 +1,7 @@
 //! How long a start takes: from the mirror, and when everything is folded again from the first entry.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use ssf_hub::hub::start as fold;
@@ -23,7 +24,7 @@ pub async fn run(b: &mut Bench, mut history: Owing) {
         raw.push(empty.restart().await);
         history.site.stop().await;
         warm.push(history.site.restart().await);
-        assert!(last_start(&history.site.log()) == "Mirror", "it did not start from the mirror");
+        assert!(last_start(&history.site).await == "Mirror", "it did not start from the mirror");
     }
     let warm_what = format!("process started → ready, from the mirror, {entries} entries; raw: an empty hub");
     b.figures.put(Figure {
@@ -38,7 +39,7 @@ pub async fn run(b: &mut Bench, mut history: Owing) {
     let per_s = (0..b.rounds()).map(|_| folded_per_s(&history.site, entries)).collect();
     std::fs::remove_dir_all(history.site.data().join("mirror")).unwrap();
     let from_zero = history.site.restart().await;
-    assert!(last_start(&history.site.log()) == "Zero", "it did not start from the first entry");
+    assert!(last_start(&history.site).await == "Zero", "it did not start from the first entry");
     b.figures.put(Figure {
         name: "start_from_zero",
         what: "the same with the mirror lost: everything is folded again, and the mirror made anew",
@@ -97,7 +98,10 @@ fn folded_per_s(site: &Site, entries: usize) -> f64 {
 }
 
 /// Where the last start began.
-fn last_start(log: &str) -> String {
+async fn last_start(site: &Site) -> String {
+    // Lines gather for 200 ms before they are written.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let log = site.log();
     let line = log.lines().rev().find(|l| l.contains("states loaded")).expect("a start");
     let from = line.split(' ').find_map(|word| word.strip_prefix("from="));
     from.unwrap_or_else(|| panic!("no from in {line}")).to_string()

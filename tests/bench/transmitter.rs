@@ -33,6 +33,10 @@ mod wire;
 
 use bench::Bench;
 
+/// The hub's own: raw costs and what is measured here in process are as they are there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
