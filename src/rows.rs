@@ -28,6 +28,8 @@ pub struct Table<K, V> {
     tag: u8,
     map: BTreeMap<K, V>,
     dirty: BTreeSet<K>,
+    /// Rows taken back in, until [`Rows::pack`].
+    loaded: Vec<(K, V)>,
 }
 
 impl<K, V> Table<K, V>
@@ -37,7 +39,7 @@ where
 {
     /// An empty table. `tag` tells its rows apart from those of other tables.
     pub fn new(tag: u8) -> Self {
-        Self { tag, map: BTreeMap::new(), dirty: BTreeSet::new() }
+        Self { tag, map: BTreeMap::new(), dirty: BTreeSet::new(), loaded: Vec::new() }
     }
 
     /// The row under `key`.
@@ -125,11 +127,14 @@ pub trait Rows: Send {
     fn dump(&self, out: &mut Vec<(Vec<u8>, Vec<u8>)>);
     /// Feeds every row into a digest.
     fn digest(&self, sha: &mut Sha256);
-    /// Takes a row back in; `false` if it belongs to another table.
+    /// Takes a row back in; `false` if it belongs to another table. It is there after [`Rows::pack`].
     ///
     /// # Errors
     /// [`BadRow`] if it is this table's and cannot be read.
     fn load(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BadRow>;
+    /// Builds the table of what was loaded, in one go: its nodes are full then. Row by row, in order, would leave them
+    /// half empty.
+    fn pack(&mut self);
     /// The same rows once more; none counts as changed.
     fn copy(&self) -> Box<dyn Rows>;
 }
@@ -152,7 +157,8 @@ pub trait Tables {
         self.each(&mut |rows| rows.dump(out));
     }
 
-    /// Takes a row back in; `false` if it is no table's. What follows from the rows is built after the last.
+    /// Takes a row back in; `false` if it is no table's. It is there after [`Tables::pack`]; what follows from the rows is
+    /// built behind that.
     ///
     /// # Errors
     /// [`BadRow`] if it cannot be read.
@@ -164,6 +170,11 @@ pub trait Tables {
             }
         });
         taken
+    }
+
+    /// Builds the tables of what was loaded.
+    fn pack(&mut self) {
+        self.each_mut(&mut |rows| rows.pack());
     }
 }
 
@@ -202,12 +213,22 @@ where
             return Ok(false);
         }
         let bad = |_| BadRow { table: self.tag };
-        self.map.insert(postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?);
+        self.loaded
+            .push((postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?));
         Ok(true)
     }
 
+    fn pack(&mut self) {
+        let loaded = std::mem::take(&mut self.loaded);
+        if self.map.is_empty() {
+            self.map = loaded.into_iter().collect();
+        } else {
+            self.map.extend(loaded);
+        }
+    }
+
     fn copy(&self) -> Box<dyn Rows> {
-        Box::new(Self { tag: self.tag, map: self.map.clone(), dirty: BTreeSet::new() })
+        Box::new(Self { tag: self.tag, map: self.map.clone(), dirty: BTreeSet::new(), loaded: Vec::new() })
     }
 }
 
@@ -241,6 +262,7 @@ mod tests {
         t.dump(&mut rows);
         let mut back: Table<(u32, String), i64> = Table::new(7);
         assert!(back.load(&rows[0].0, &rows[0].1).unwrap());
+        back.pack();
         assert_eq!(back.get(&(1, "a".to_string())), Some(&-5));
         let sum = |t: &Table<(u32, String), i64>| {
             let mut sha = Sha256::new();

@@ -278,6 +278,7 @@ mod tests {
         let (mut rows, mut back) = (vec![], Owing::new(12));
         owing.rows.dump(&mut rows);
         rows.iter().for_each(|(key, value)| assert!(back.rows.load(key, value).unwrap()));
+        back.rows.pack();
         back.reindex();
         same(&mut back, &plain);
         for no in (0..700).map(StreamNo) {

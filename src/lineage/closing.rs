@@ -61,6 +61,7 @@ mod tests {
         told.graph.dump(&mut rows);
         let mut back = Graph::default();
         rows.iter().for_each(|(key, value)| assert!(back.load(key, value).unwrap()));
+        back.pack();
         back.reindex();
         assert_eq!(back.aliases(alice).collect::<Vec<_>>(), told.graph.aliases(alice).collect::<Vec<_>>());
         assert_eq!(back.find(&email), Some(next));

@@ -158,6 +158,7 @@ fn rows_come_back_with_the_same_indexes() {
     for (key, value) in &rows {
         assert!(back.load(key, value).unwrap());
     }
+    back.pack();
     back.reindex();
     let mut again = vec![];
     back.dump(&mut again);

@@ -57,6 +57,7 @@ impl State {
 
     /// Builds what follows from the rows, after the last [`State::load`].
     pub fn reindex(&mut self) {
+        Tables::pack(self);
         self.streams.clear();
         self.topics.clear();
         for stored in self.objects.iter().map(|(_, s)| s) {

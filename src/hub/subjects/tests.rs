@@ -96,6 +96,7 @@ impl Tenant {
         for (key, value) in self.rows() {
             assert!(all.load(&key, &value).unwrap());
         }
+        all.pack();
         all.reindex(&self.streams);
         let mut changes = vec![];
         all.drain(&[], &mut changes);
