@@ -4,6 +4,7 @@
 //! unknown, one fetch at a time per source. A copy that cannot be renewed serves until the hard age, then
 //! nothing verifies. The URL comes from configuration, never from a token.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
@@ -179,20 +180,32 @@ impl RemoteKeys {
         if source.url.is_none() || source.usable().is_some_and(|newer| !Arc::ptr_eq(newer.keys(), seen)) {
             return now();
         }
+        let began = AtomicBool::new(false);
         let due = |asked: &mut Asked, now_ms| {
             let looked = within(asked.unknown_kid_ms, source.config.unknown_kid_pause_s, now_ms);
             if !looked {
                 asked.unknown_kid_ms = Some(now_ms);
+                began.store(true, Ordering::Relaxed);
             }
             !looked
         };
-        let came = match self.take_part(due) {
+        let mut came = self.look(due).await;
+        let nothing_new = || source.usable().is_some_and(|copy| Arc::ptr_eq(copy.keys(), seen));
+        if came && !began.load(Ordering::Relaxed) && nothing_new() {
+            // What was under way may have been answered before the key was published.
+            came = self.look(due).await;
+        }
+        if came { now() } else { Err(source.unavailable()) }
+    }
+
+    /// Takes part in a fetch where one is under way or `due`; whether the copy is as good as can be had.
+    async fn look(&self, due: impl FnOnce(&mut Asked, i64) -> bool) -> bool {
+        match self.take_part(due) {
             Some(Part::Driving(fetch, _token)) => fetch.await,
             Some(Part::Waiting(fetch)) => fetch.await,
             // Looked a moment ago: what that found still counts.
-            None => source.asked().failed_ms.is_none(),
-        };
-        if came { now() } else { Err(source.unavailable()) }
+            None => self.source.asked().failed_ms.is_none(),
+        }
     }
 
     /// Verifies a compact JWS of at most `max_bytes` bytes with these keys. An unknown `kid` causes at most one fresh

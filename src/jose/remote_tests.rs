@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::jose::{Alg, SigningKey};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[derive(Default)]
@@ -84,6 +84,20 @@ async fn one_fetch_for_many_callers_and_for_unknown_kids() {
     assert_eq!(ask().await.unwrap().keys().len(), 3);
     assert_eq!(ask().await.unwrap().keys().len(), 3, "newer than what the caller saw: no fetch");
     assert_eq!(issuer.asked.load(SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_fetch_that_began_before_is_followed_by_one_of_its_own() {
+    let (source, issuer) = issuer().await;
+    issuer.same.store(true, SeqCst);
+    let (remote, clock) = remote(&source);
+    let seen = remote.keys().await.unwrap().keys().clone();
+    clock.0.store(i64::from(Config::default().fresh_s) * 1000 + 1, SeqCst);
+    let (old, looked) = tokio::join!(remote.keys(), remote.refetch_for_unknown_kid(&seen));
+    assert!(Arc::ptr_eq(old.unwrap().keys(), looked.unwrap().keys()), "the same text both times");
+    assert_eq!(issuer.asked.load(SeqCst), 3, "the first, the one for its age, one for the kid");
+    remote.refetch_for_unknown_kid(&seen).await.unwrap();
+    assert_eq!(issuer.asked.load(SeqCst), 3, "within the pause");
 }
 
 #[tokio::test]
