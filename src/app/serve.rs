@@ -87,8 +87,13 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     }
     let seal = Arc::new(AuditSeal::new(&keys)?);
     let bases = Folder::open(&places.bases).context("the bases' directory cannot be opened")?;
-    let Opened { journal, loaded, mirror } =
-        open_store(&places, &config, &seal, (disk, &bases), chance.clone())?;
+    // A long history takes its time: elsewhere, so that whoever calls can give up meanwhile.
+    let (at, with, sealed, random) = (places.clone(), config.clone(), seal.clone(), chance.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        open_store(&at, &with, &sealed, (disk, &bases), random).map(|opened| (opened, bases))
+    });
+    let (Opened { journal, loaded, mirror }, bases) =
+        opening.await.context("the store cannot be opened")??;
     tracing::info!(
         from = ?loaded.from,
         folded = loaded.folded,
@@ -391,7 +396,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let running = tokio::select! {
         running = start(config) => running?,
-        // Whatever was answered by then is durable.
+        // Whatever was answered by then is durable; what is half done is begun anew at the next start, as after a kill.
         () = signals.come() => return Ok(()),
     };
     tokio::select! {

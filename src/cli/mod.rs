@@ -224,7 +224,10 @@ fn block_on<T>(threads: bool, future: impl Future<Output = Result<T, Failure>>) 
         tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.enable_all().build().map_err(|e| Failure::Failed(e.into()))?;
-    runtime.block_on(future)
+    let came = runtime.block_on(future);
+    // What still runs is of no use to anybody: a start that was given up.
+    runtime.shutdown_background();
+    came
 }
 
 #[cfg(test)]

@@ -219,13 +219,15 @@ impl Account {
         if let Some(reason) = &change.reason {
             event["reason"] = reason.as_str().into();
         }
+        // Who was told of a stop that does not come is told that it goes on, whoever says so.
+        let goes_on = change.status == Status::Enabled && before.ending.is_some();
         match told {
             Some(ms) if before.status == Status::Enabled => {
                 let item = self.tell(seq, no, "stream-updated", event, &change.txn);
                 let ending = Some((change.status, item, time_ms + ms));
                 self.lives.insert(no, Life { ending, ..before });
             }
-            Some(_) if change.status == Status::Enabled => {
+            _ if goes_on || (told.is_some() && change.status == Status::Enabled) => {
                 self.tell(seq, no, "stream-updated", event, &change.txn);
                 self.become_status(no, change.status);
             }

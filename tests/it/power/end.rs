@@ -105,6 +105,20 @@ async fn sigterm_under_load_is_an_orderly_end_that_waits_for_nobody_who_is_silen
     drop(process);
 }
 
+#[tokio::test]
+async fn a_start_that_is_given_up_is_begun_anew() {
+    let site = Site::new("");
+    for n in 0..8 {
+        let mut process = site.spawn();
+        tokio::time::sleep(Duration::from_millis(40 * n)).await;
+        process.term();
+        let exit = process.exit(Duration::from_secs(60)).await;
+        assert_eq!(exit.code(), Some(0), "{}", site.log());
+    }
+    site.start().await.stop().await;
+    site.answer(&["journal", "verify"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hubs_never_share_a_data_directory() {
     // Both at once, on an empty one: one wins.
