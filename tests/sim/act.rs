@@ -108,7 +108,7 @@ impl World {
             }
             Cmd::Status { tenant: of, stream, status, told } => {
                 let announce_ms = told.then_some(20_000);
-                let reason = told.then(|| words::mark(of));
+                let reason = Some(words::mark(of));
                 self.stream_act(of, stream, StreamChange::Status { status, reason, announce_ms })
             }
             Cmd::Verify { tenant: of, stream } => {
