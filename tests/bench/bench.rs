@@ -37,6 +37,11 @@ impl Bench {
         if self.quick { 2 } else { 3 }
     }
 
+    /// The same of a figure that looks at the slowest: the median of so many percentiles.
+    pub fn tails(&self) -> usize {
+        if self.quick { 2 } else { 7 }
+    }
+
     /// Prints the end of it.
     pub fn end(self) {
         self.figures.end(self.watch.elapsed());

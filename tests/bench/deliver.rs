@@ -1,4 +1,4 @@
-//! CPU per SET taken in and delivered: by push, and by push and long poll at the same time.
+//! CPU per SET taken in and delivered: by push, and by push and long poll at the same time; plain, and over TLS.
 
 use std::sync::Arc;
 
@@ -6,83 +6,96 @@ use serde_json::json;
 use ssf_hub::jose::alg::Alg;
 
 use super::figures::{Aim, Figure, Unit, median};
+use super::peers::Idp;
 use super::process::Site;
 use super::receivers::{Polled, Pushed};
-use super::{Bench, sets, wire};
+use super::secure::Over;
+use super::wire::Load;
+use super::{Bench, sets};
 
 const IN_FLIGHT: usize = 64;
+const WARMING: usize = 300;
 
-/// Measured, and what josekit needs for the same signatures (µs).
-struct Cost {
-    us: f64,
-    raw_us: f64,
+/// What goes in and out, and how it is signed.
+#[derive(Clone, Copy)]
+pub struct Way {
+    pub name: &'static str,
+    pub from: Alg,
+    pub to: Alg,
+    /// Whether another audience polls, beside the one that is pushed to.
+    pub poll: bool,
+    pub aim: Aim,
 }
 
-/// One SET in and pushed on, signed with `alg` at both ends.
-pub async fn push(b: &mut Bench, name: &str, alg: Alg, aim: f64) {
-    let cost = cost(b, alg, alg, false).await;
-    b.figures.put(Figure {
-        name,
-        what: &format!("pushed on; raw: {alg} verification and signature"),
-        unit: Unit::Us,
-        value: cost.us,
-        raw: Some(cost.raw_us),
-        aim: Aim::Ratio(aim),
-    });
+/// A hub between an IdP and its receivers; all connections stay open.
+struct Line {
+    site: Site,
+    idp: Idp,
+    load: Load,
+    pushed: Pushed,
+    polled: Option<Polled>,
+    sent: usize,
 }
 
-/// One SET in (ES256), one push and one long-polling receiver of different audiences, both signed with `alg`.
-pub async fn whole(b: &mut Bench, name: &str, alg: Alg, aim_us: f64) {
-    let cost = cost(b, Alg::ES256, alg, true).await;
-    b.figures.put(Figure {
-        name,
-        what: &format!("ES256 in, pushed and polled; raw: verification and two {alg} signatures"),
-        unit: Unit::Us,
-        value: cost.us,
-        raw: Some(cost.raw_us),
-        aim: Aim::Most(aim_us),
-    });
-}
-
-async fn cost(b: &mut Bench, from: Alg, to: Alg, poll: bool) -> Cost {
-    let site = Site::start().await;
-    let hub = site.hub();
-    let idp = sets::idp("https://idp.example", from);
-    sets::register(&hub, "idp", &idp).await;
-    let bearer = hub.client("default", "app", false).await;
-    let pushed = Pushed::counting().await;
-    let stream = |aud: &str| json!({ "client": "app", "aud": [aud], "events_requested": ["*"], "alg": to });
-    let mut by_push = stream("https://one.example");
-    by_push["method"] = "push".into();
-    by_push["endpoint_url"] = pushed.url.clone().into();
-    hub.put("default", "streams", "one", by_push).await;
-    let mut polled = None;
-    if poll {
-        let mut by_poll = stream("https://two.example");
-        by_poll["method"] = "poll".into();
-        hub.put("default", "streams", "two", by_poll).await;
-        polled = Some(Polled::start(site.public(), "two", &bearer));
-    }
-    let per_round = b.many(if to == Alg::RS256 { 1000 } else { 3000 });
-    let (mut us, mut raw_us, mut sent) = (vec![], vec![], 0);
-    for round in 0..=b.rounds() {
-        let warming = round == 0;
-        let n = if warming { 300 } else { per_round };
-        let all = Arc::new(sets::requests("idp", &sets::sign(&idp, &format!("r{round}"), n)));
-        let signatures = if poll { 2.0 } else { 1.0 };
-        let raw = b.josekit.verify_us(from) + signatures * b.josekit.sign_us(to);
-        let before = site.cpu_us();
-        wire::all_accepted(site.public(), &all, IN_FLIGHT).await;
-        sent += n;
-        pushed.seen.wait_for(sent).await;
-        if let Some(polled) = &polled {
-            polled.seen.wait_for(sent).await;
+impl Line {
+    async fn new(way: Way, over: Over) -> Self {
+        let site = Site::start_over(over).await;
+        let hub = site.hub();
+        let idp = sets::idp("https://idp.example", way.from);
+        sets::register(&hub, "idp", &idp).await;
+        let bearer = hub.client("default", "app", false).await;
+        let pushed = Pushed::counting(over).await;
+        let stream =
+            |aud: &str| json!({ "client": "app", "aud": [aud], "events_requested": ["*"], "alg": way.to });
+        let mut by_push = stream("https://one.example");
+        by_push["method"] = "push".into();
+        by_push["endpoint_url"] = pushed.url.clone().into();
+        hub.put("default", "streams", "one", by_push).await;
+        let mut polled = None;
+        if way.poll {
+            let mut by_poll = stream("https://two.example");
+            by_poll["method"] = "poll".into();
+            hub.put("default", "streams", "two", by_poll).await;
+            polled = Some(Polled::start(site.public(), "two", &bearer));
         }
-        let used = site.settled_us().await - before;
-        if !warming {
-            us.push(used / n as f64);
-            raw_us.push(raw);
-        }
+        let load = Load::open(site.public(), IN_FLIGHT).await;
+        Self { site, idp, load, pushed, polled, sent: 0 }
     }
-    Cost { us: median(us), raw_us: median(raw_us) }
+
+    /// `n` SETs in, and at all receivers: CPU of one (µs).
+    async fn pass(&mut self, n: usize) -> f64 {
+        let name = format!("n{}", self.sent);
+        let all = Arc::new(sets::requests("idp", &sets::sign(&self.idp, &name, n)));
+        let before = self.site.settled_us().await;
+        self.load.all_accepted(&all).await;
+        self.sent += n;
+        self.pushed.seen.wait_for(self.sent).await;
+        if let Some(polled) = &self.polled {
+            polled.seen.wait_for(self.sent).await;
+        }
+        (self.site.settled_us().await - before) / n as f64
+    }
+}
+
+pub async fn run(b: &mut Bench, way: Way) {
+    let (mut plain, mut tls) = (Line::new(way, Over::Plain).await, Line::new(way, Over::Tls).await);
+    let per_round = b.many(if way.to == Alg::RS256 { 1000 } else { 3000 });
+    let signatures = if way.poll { 2.0 } else { 1.0 };
+    plain.pass(WARMING).await;
+    tls.pass(WARMING).await;
+    let (mut us, mut over_tls, mut raw_us) = (vec![], vec![], vec![]);
+    for _ in 0..b.rounds() {
+        raw_us.push(b.josekit.verify_us(way.from) + signatures * b.josekit.sign_us(way.to));
+        us.push(plain.pass(per_round).await);
+        over_tls.push(tls.pass(per_round).await);
+    }
+    let us = median(us);
+    let (does, signed) = if way.poll { ("pushed and polled", "two") } else { ("pushed on", "one") };
+    let what = format!("{} in, {does}; raw: its verification and {signed} of {}", way.from, way.to);
+    let mut put = |name: &str, what: &str, value, raw, aim| {
+        b.figures.put(Figure { name, what, unit: Unit::Us, value, raw: Some(raw), aim });
+    };
+    put(&format!("{}_cpu", way.name), &what, us, median(raw_us), way.aim);
+    let what = "the same, TLS 1.3 at all ends; raw: without";
+    put(&format!("{}_tls_cpu", way.name), what, median(over_tls), us, Aim::None);
 }

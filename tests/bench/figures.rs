@@ -142,6 +142,11 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     percentile(&mut values, 0.5)
 }
 
+/// A percentile of each round, and the middle one of these: a pause of the whole machine spoils a round, not the figure.
+pub fn of_rounds(rounds: &mut [Vec<f64>], part: f64) -> f64 {
+    median(rounds.iter_mut().map(|round| percentile(round, part)).collect())
+}
+
 /// The value below which so much of all lies (nearest rank).
 pub fn percentile(values: &mut [f64], part: f64) -> f64 {
     assert!(!values.is_empty(), "nothing was measured");

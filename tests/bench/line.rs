@@ -21,15 +21,29 @@ mod lookup;
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../it/peers.rs"]
 mod peers;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/pki.rs"]
+mod pki;
 mod process;
 mod raw;
 mod receivers;
+mod secure;
 mod sets;
 mod start;
 mod wire;
 
 use bench::Bench;
-use ssf_hub::jose::alg::Alg;
+use deliver::Way;
+use figures::Aim;
+use ssf_hub::jose::alg::Alg::{ES256, RS256};
+
+/// What is measured of delivery.
+const WAYS: [Way; 4] = [
+    Way { name: "push_rs256", from: RS256, to: RS256, poll: false, aim: Aim::Ratio(1.25) },
+    Way { name: "push_es256", from: ES256, to: ES256, poll: false, aim: Aim::Ratio(2.3) },
+    Way { name: "whole_es256", from: ES256, to: ES256, poll: true, aim: Aim::Most(300.0) },
+    Way { name: "whole_rs256", from: ES256, to: RS256, poll: true, aim: Aim::Most(2000.0) },
+];
 
 /// The hub's own: raw costs and what is measured here in process are as they are there.
 #[global_allocator]
@@ -54,10 +68,9 @@ fn main() {
         }
         if b.wants("deliver") {
             b.figures.title("Through: one SET in, durable, and out by push or poll; 64 in flight");
-            deliver::push(b, "push_rs256_cpu", Alg::RS256, 1.25).await;
-            deliver::push(b, "push_es256_cpu", Alg::ES256, 2.3).await;
-            deliver::whole(b, "whole_es256_cpu", Alg::ES256, 300.0).await;
-            deliver::whole(b, "whole_rs256_cpu", Alg::RS256, 2000.0).await;
+            for way in WAYS {
+                deliver::run(b, way).await;
+            }
         }
         if b.wants("idle") {
             b.figures.title("How long: SET sent → derived SET at the receiver, its flush included");

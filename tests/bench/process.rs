@@ -11,6 +11,8 @@ use ssf_hub::clock::Stopwatch;
 use tempfile::TempDir;
 
 use super::hub::{Hub, free_port, http, toml};
+use super::secure::{Over, secure};
+use super::wire::At;
 use super::{cpu, wire};
 
 /// How long outcomes (1 s) and mirrored rows (0.5 s) may gather before they are written.
@@ -26,6 +28,7 @@ pub struct Site {
     dir: Arc<TempDir>,
     public: u16,
     admin: u16,
+    over: Over,
     child: Option<Child>,
 }
 
@@ -41,17 +44,28 @@ pub struct Written {
 impl Site {
     /// Starts a hub with its default configuration, but for ports and loopback receivers.
     pub async fn start() -> Self {
-        Self::start_with("").await
+        Self::start_over(Over::Plain).await
+    }
+
+    /// The same, plain or over TLS, with receivers that speak as it does.
+    pub async fn start_over(over: Over) -> Self {
+        let public = free_port();
+        let more = if over == Over::Tls { secure().toml(public) } else { String::new() };
+        Self::start_as(public, over, &more).await
     }
 
     /// The same, with more in its configuration.
     pub async fn start_with(more: &str) -> Self {
+        Self::start_as(free_port(), Over::Plain, more).await
+    }
+
+    async fn start_as(public: u16, over: Over, more: &str) -> Self {
         std::fs::create_dir_all(folder()).unwrap();
         let dir = Arc::new(tempfile::tempdir_in(folder()).unwrap());
-        let (public, admin) = (free_port(), free_port());
-        let more = format!("[journal]\nsegment_bytes = 16777216\n{more}");
+        let admin = free_port();
+        let more = format!("{more}[journal]\nsegment_bytes = 16777216\n");
         std::fs::write(dir.path().join("hub.toml"), toml(dir.path(), public, admin, &more)).unwrap();
-        let mut site = Self { dir, public, admin, child: None };
+        let mut site = Self { dir, public, admin, over, child: None };
         site.restart().await;
         site
     }
@@ -70,8 +84,8 @@ impl Site {
             .spawn()
             .unwrap();
         let readyz = wire::get("/readyz");
-        let address = SocketAddr::from(([127, 0, 0, 1], self.admin));
-        while !is_ready(address, &readyz).await {
+        let admin = At::plain(SocketAddr::from(([127, 0, 0, 1], self.admin)));
+        while !is_ready(admin, &readyz).await {
             assert!(child.try_wait().unwrap().is_none(), "the hub ended at its start\n{}", self.log());
             assert!(watch.elapsed() < Duration::from_secs(120), "the hub is not ready\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -102,8 +116,8 @@ impl Site {
         std::fs::read_to_string(self.dir.path().join("hub.log")).unwrap_or_default()
     }
 
-    pub fn public(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.public))
+    pub fn public(&self) -> At {
+        At { address: SocketAddr::from(([127, 0, 0, 1], self.public)), over: self.over }
     }
 
     /// CPU of the hub so far (µs).
@@ -161,9 +175,8 @@ fn value_of(page: &str, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse::<f64>().unwrap()
 }
 
-async fn is_ready(address: SocketAddr, request: &[u8]) -> bool {
-    let Ok(stream) = tokio::net::TcpStream::connect(address).await else { return false };
-    let mut connection = wire::Connection::new(stream);
+async fn is_ready(admin: At, request: &[u8]) -> bool {
+    let Ok(mut connection) = wire::Connection::try_open(admin).await else { return false };
     connection.send(request).await.is_ok() && connection.receive().await.is_some_and(|m| m.status() == 200)
 }
 

@@ -12,7 +12,8 @@ use ssf_hub::jose::alg::Alg;
 use ssf_hub::jose::sign::generate_pem;
 
 use super::figures::{Aim, Figure, Unit, median, percentile};
-use super::{Bench, cpu, sets, wire};
+use super::wire::{At, Load};
+use super::{Bench, cpu, sets};
 
 /// The argument that makes this binary the bare axum server.
 pub const BARE_AXUM: &str = "--bare-axum";
@@ -138,10 +139,15 @@ impl BareAxum {
         Self { child, address: line.trim().parse().unwrap() }
     }
 
+    /// Connections to it.
+    pub async fn load(&self, connections: usize) -> Load {
+        Load::open(At::plain(self.address), connections).await
+    }
+
     /// CPU of the server for one POST (µs).
-    pub async fn post_us(&self, requests: &Arc<Vec<Vec<u8>>>, connections: usize) -> f64 {
+    pub async fn post_us(&self, load: &mut Load, requests: &Arc<Vec<Vec<u8>>>) -> f64 {
         let from = cpu::of_process(self.child.id());
-        wire::all_accepted(self.address, requests, connections).await;
+        load.all_accepted(requests).await;
         (cpu::of_process(self.child.id()) - from) / requests.len() as f64
     }
 }
@@ -172,9 +178,9 @@ pub async fn show(b: &mut Bench) {
     let bare = BareAxum::start();
     let idp = sets::idp("https://raw.example", Alg::ES256);
     let all = Arc::new(sets::requests("u", &sets::sign(&idp, "raw", 4000)));
-    let mut rounds = vec![];
+    let (mut load, mut rounds) = (bare.load(256).await, vec![]);
     for _ in 0..3 {
-        rounds.push(bare.post_us(&all, 256).await);
+        rounds.push(bare.post_us(&mut load, &all).await);
     }
     figure("raw_axum_post", "CPU of a bare axum server for a POST of a SET, 256 in flight", median(rounds));
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use ssf_hub::clock::Stopwatch;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::wire::{self, Connection};
+use super::secure::Over;
+use super::wire::{self, At, Connection};
 
 const TAKEN: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
 
@@ -53,26 +53,27 @@ pub struct Pushed {
 
 impl Pushed {
     /// One that counts.
-    pub async fn counting() -> Self {
-        Self::start(None).await
+    pub async fn counting(over: Over) -> Self {
+        Self::start(over, None).await
     }
 
     /// One that tells each arrival, by `watch`.
     pub async fn telling(watch: Stopwatch) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (tell, told) = mpsc::unbounded_channel();
-        (Self::start(Some((watch, tell))).await, told)
+        (Self::start(Over::Plain, Some((watch, tell))).await, told)
     }
 
-    async fn start(tell: Option<(Stopwatch, mpsc::UnboundedSender<Arrival>)>) -> Self {
+    async fn start(over: Over, tell: Option<(Stopwatch, mpsc::UnboundedSender<Arrival>)>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/events", listener.local_addr().unwrap());
+        let scheme = if over == Over::Tls { "https" } else { "http" };
+        let url = format!("{scheme}://{}/events", listener.local_addr().unwrap());
         let seen = Seen::default();
         let notes = seen.clone();
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (notes, tell) = (notes.clone(), tell.clone());
                 tokio::spawn(async move {
-                    let mut connection = Connection::new(stream);
+                    let mut connection = Connection::accepted(stream, over).await;
                     while let Some(message) = connection.receive().await {
                         match &tell {
                             None => notes.note(message.body),
@@ -128,7 +129,7 @@ pub struct Polled {
 }
 
 impl Polled {
-    pub fn start(hub: SocketAddr, stream: &str, bearer: &str) -> Self {
+    pub fn start(hub: At, stream: &str, bearer: &str) -> Self {
         let seen = Seen::default();
         let (notes, path, bearer) = (seen.clone(), format!("/t/default/poll/{stream}"), bearer.to_string());
         let task = tokio::spawn(async move {

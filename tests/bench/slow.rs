@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::figures::{Aim, Figure, Unit, percentile};
+use super::figures::{Aim, Figure, Unit, of_rounds};
 use super::peers::claims_of;
 use super::process::Site;
 use super::receivers::{Arrival, Pushed};
@@ -114,9 +114,9 @@ pub async fn run(b: &mut Bench) {
             stage.measure(b.many(n) / 2, pause).await;
         }
         // In turns: what else the machine does hits both.
-        for _ in 0..b.rounds() {
-            fast.extend(without.measure(b.many(n), pause).await);
-            slow.extend(with.measure(b.many(n), pause).await);
+        for _ in 0..b.tails() {
+            fast.push(without.measure(b.many(n), pause).await);
+            slow.push(with.measure(b.many(n), pause).await);
         }
         for (suffix, part, aim) in [("p50", 0.5, Aim::None), ("p99", 0.99, Aim::Ratio(1.2))] {
             b.figures.put(Figure {
@@ -125,8 +125,8 @@ pub async fn run(b: &mut Bench) {
                     "{receivers} receivers and a silent one, a SET every {pause_ms} ms; raw: without it"
                 ),
                 unit: Unit::Us,
-                value: percentile(&mut slow, part),
-                raw: Some(percentile(&mut fast, part)),
+                value: of_rounds(&mut slow, part),
+                raw: Some(of_rounds(&mut fast, part)),
                 aim,
             });
         }

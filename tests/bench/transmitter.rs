@@ -19,12 +19,17 @@ mod hub;
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../it/peers.rs"]
 mod peers;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../it/pki.rs"]
+mod pki;
 #[allow(dead_code, reason = "shared with the line's")]
 mod process;
 #[allow(dead_code, reason = "shared with the line's")]
 mod raw;
 #[allow(dead_code, reason = "shared with the line's")]
 mod receivers;
+#[allow(dead_code, reason = "shared with the line's")]
+mod secure;
 mod sets;
 mod slow;
 mod streams;

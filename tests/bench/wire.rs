@@ -1,11 +1,13 @@
-//! Plain HTTP/1.1 over kept-alive connections, as cheap as it gets: the load generator shares the machine with the hub.
+//! HTTP/1.1 over kept-alive connections, as cheap as it gets: the load generator shares the machine with the hub.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use super::secure::{Over, secure};
 
 /// A request with its head.
 pub fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
@@ -24,9 +26,25 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
+/// Where a peer is, and what is spoken with it.
+#[derive(Clone, Copy)]
+pub struct At {
+    pub address: SocketAddr,
+    pub over: Over,
+}
+
+impl At {
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, over: Over::Plain }
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// One end of a connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     used: usize,
 }
@@ -45,13 +63,30 @@ impl Message<'_> {
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
+    fn new(stream: Box<dyn Stream>) -> Self {
         Self { stream, buffer: Vec::with_capacity(4096), used: 0 }
     }
 
-    pub async fn open(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).await.unwrap())
+    pub async fn open(at: At) -> Self {
+        Self::try_open(at).await.expect("the peer listens")
+    }
+
+    pub async fn try_open(at: At) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(at.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(match at.over {
+            Over::Plain => Self::new(Box::new(stream)),
+            Over::Tls => Self::new(Box::new(secure().connect(stream).await)),
+        })
+    }
+
+    /// The listener's end.
+    pub async fn accepted(stream: TcpStream, over: Over) -> Self {
+        stream.set_nodelay(true).unwrap();
+        match over {
+            Over::Plain => Self::new(Box::new(stream)),
+            Over::Tls => Self::new(Box::new(secure().accept(stream).await)),
+        }
     }
 
     /// Sends bytes as they are.
@@ -93,21 +128,40 @@ impl Connection {
     }
 }
 
-/// Sends all requests over so many connections, one at a time on each; every one must be answered with a success.
-pub async fn all_accepted(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, connections: usize) {
-    let next = Arc::new(AtomicUsize::new(0));
-    let workers = (0..connections.min(requests.len())).map(|_| {
-        let (next, requests) = (next.clone(), requests.clone());
-        tokio::spawn(async move {
-            let mut connection = Connection::open(address).await;
-            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = connection.exchange(request).await;
-                let ok = (200..300).contains(&answer.status());
-                assert!(ok, "answered {}: {}", answer.first, String::from_utf8_lossy(answer.body));
-            }
-        })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        worker.await.unwrap();
+/// Connections that stay open from round to round: what is measured holds no opening of one.
+pub struct Load(Vec<Connection>);
+
+impl Load {
+    pub async fn open(at: At, connections: usize) -> Self {
+        let opened = (0..connections).map(|_| tokio::spawn(Connection::open(at)));
+        let mut all = vec![];
+        for connection in opened.collect::<Vec<_>>() {
+            all.push(connection.await.unwrap());
+        }
+        Self(all)
     }
+
+    /// Sends all requests, one at a time on each connection; every one must be answered with a success.
+    pub async fn all_accepted(&mut self, requests: &Arc<Vec<Vec<u8>>>) {
+        let next = Arc::new(AtomicUsize::new(0));
+        let workers = self.0.drain(..).map(|mut connection| {
+            let (next, requests) = (next.clone(), requests.clone());
+            tokio::spawn(async move {
+                while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let answer = connection.exchange(request).await;
+                    let ok = (200..300).contains(&answer.status());
+                    assert!(ok, "answered {}: {}", answer.first, String::from_utf8_lossy(answer.body));
+                }
+                connection
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            self.0.push(worker.await.unwrap());
+        }
+    }
+}
+
+/// The same over as many connections of its own.
+pub async fn all_accepted(at: At, requests: &Arc<Vec<Vec<u8>>>, connections: usize) {
+    Load::open(at, connections.min(requests.len())).await.all_accepted(requests).await;
 }
