@@ -4,7 +4,7 @@
 //! the mirror writes what changed, a base writes everything, and a digest can be taken of the whole, all
 //! with one encoding. Iteration is in key order: no hash-map order ever reaches a decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
 use serde::Serialize;
@@ -19,15 +19,24 @@ pub struct BadRow {
     pub table: u8,
 }
 
-/// One changed row: its key, and its value or `None` where it was removed.
-pub type Change = (Vec<u8>, Option<Vec<u8>>);
+/// One changed row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value; `None` where it was removed.
+    pub value: Option<Vec<u8>>,
+    /// Whether it was not there when changes were last handed over: who has not written it yet need not remove it.
+    pub born: bool,
+}
 
 /// An ordered table that remembers which of its rows changed.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
     tag: u8,
     map: BTreeMap<K, V>,
-    dirty: BTreeSet<K>,
+    /// What changed, and whether it was there before.
+    dirty: BTreeMap<K, bool>,
     /// Rows taken back in, until [`Rows::pack`].
     loaded: Vec<(K, V)>,
 }
@@ -39,7 +48,7 @@ where
 {
     /// An empty table. `tag` tells its rows apart from those of other tables.
     pub fn new(tag: u8) -> Self {
-        Self { tag, map: BTreeMap::new(), dirty: BTreeSet::new(), loaded: Vec::new() }
+        Self { tag, map: BTreeMap::new(), dirty: BTreeMap::new(), loaded: Vec::new() }
     }
 
     /// The row under `key`.
@@ -53,14 +62,15 @@ where
     /// The row under `key`, to be changed: it counts as changed from here on.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let row = self.map.get_mut(key)?;
-        self.dirty.insert(key.clone());
+        self.dirty.entry(key.clone()).or_insert(true);
         Some(row)
     }
 
     /// Puts a row, and returns the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.dirty.insert(key.clone());
-        self.map.insert(key, value)
+        let before = self.map.insert(key.clone(), value);
+        self.dirty.entry(key).or_insert(before.is_some());
+        before
     }
 
     /// Changes every row in a way that does not show in what is written of it: none counts as changed.
@@ -71,7 +81,7 @@ where
     /// Takes a row out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let row = self.map.remove(key)?;
-        self.dirty.insert(key.clone());
+        self.dirty.entry(key.clone()).or_insert(true);
         Some(row)
     }
 
@@ -119,7 +129,8 @@ where
 
 /// A table, whatever its rows are: what the mirror, a base and the digest see of it.
 pub trait Rows: Send {
-    /// Hands over what changed since the last call; `prefix` stands in front of every key.
+    /// Hands over what changed since the last call; `prefix` stands in front of every key. What came and went is no
+    /// change.
     fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>);
     /// Forgets what changed: the rows were just loaded, or nobody mirrors them.
     fn settle(&mut self);
@@ -184,9 +195,11 @@ where
     V: Clone + Serialize + DeserializeOwned + Send + 'static,
 {
     fn drain(&mut self, prefix: &[u8], out: &mut Vec<Change>) {
-        for key in std::mem::take(&mut self.dirty) {
+        for (key, was_there) in std::mem::take(&mut self.dirty) {
             let value = self.map.get(&key).map(Self::row_value);
-            out.push((self.row_key_behind(prefix, &key), value));
+            if was_there || value.is_some() {
+                out.push(Change { key: self.row_key_behind(prefix, &key), value, born: !was_there });
+            }
         }
     }
 
@@ -228,7 +241,7 @@ where
     }
 
     fn copy(&self) -> Box<dyn Rows> {
-        Box::new(Self { tag: self.tag, map: self.map.clone(), dirty: BTreeSet::new(), loaded: Vec::new() })
+        Box::new(Self { tag: self.tag, map: self.map.clone(), dirty: BTreeMap::new(), loaded: Vec::new() })
     }
 }
 
@@ -249,11 +262,20 @@ mod tests {
         let mut t: Table<(u32, String), i64> = Table::new(7);
         t.insert((1, "a".into()), -5);
         t.insert((2, "b".into()), 6);
-        t.remove(&(2, "b".into()));
         let mut changes = vec![];
         t.drain(&[], &mut changes);
-        assert_eq!(changes.len(), 2);
-        assert!(changes[1].1.is_none());
+        let told =
+            |changes: &[Change]| -> Vec<_> { changes.iter().map(|c| (c.value.is_some(), c.born)).collect() };
+        assert_eq!(told(&changes), [(true, true), (true, true)]);
+        t.remove(&(2, "b".into()));
+        *t.get_mut(&(1, "a".into())).unwrap() = -4;
+        t.insert((1, "a".into()), -5);
+        // It comes and goes unseen.
+        t.insert((3, "c".into()), 7);
+        t.remove(&(3, "c".into()));
+        changes.clear();
+        t.drain(&[], &mut changes);
+        assert_eq!(told(&changes), [(true, false), (false, false)]);
         let mut again = vec![];
         t.drain(b"x", &mut again);
         assert!(again.is_empty());

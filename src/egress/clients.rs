@@ -22,8 +22,9 @@ use super::{ConfigError, Error, Outbound, Response};
 
 /// How the hub names itself.
 const USER_AGENT: &str = concat!("ssf-hub/", env!("CARGO_PKG_VERSION"));
-/// Connections to one host that are kept for later, and how long.
-const IDLE_MAX: usize = 8;
+/// Connections to one host that are kept for later, and how long: as many as one busy stream uses at a time
+/// (`outbox.in_flight_per_stream`), or each burst would open the rest anew.
+const IDLE_MAX: usize = 16;
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The clients.

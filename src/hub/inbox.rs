@@ -36,6 +36,8 @@ struct Lanes {
     waiting: usize,
     outcomes: Outcomes,
     oldest_outcome: Option<Stopwatch>,
+    /// Whether the sequencer waits to be woken.
+    sleeps: bool,
     stop: bool,
     ended: bool,
 }
@@ -43,14 +45,14 @@ struct Lanes {
 /// Where commands and outcomes wait for the sequencer.
 pub(super) struct Inbox {
     lanes: Mutex<Lanes>,
-    wake: Condvar,
+    woken: Condvar,
     limits: Limits,
 }
 
 impl Inbox {
     /// An empty one.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { lanes: Mutex::new(Lanes::default()), wake: Condvar::new(), limits }
+        Self { lanes: Mutex::new(Lanes::default()), woken: Condvar::new(), limits }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
@@ -80,30 +82,37 @@ impl Inbox {
             lanes.waiting += 1;
             lanes.lanes.entry(tenant).or_default().push_back(command);
         }
-        drop(lanes);
-        self.wake.notify_one();
+        self.wake(lanes);
         Ok(())
     }
 
-    /// Puts an outcome: it rides in the next batch.
+    /// Wakes the sequencer where it sleeps and nobody has woken it.
+    fn wake(&self, mut lanes: MutexGuard<'_, Lanes>) {
+        let sleeps = std::mem::take(&mut lanes.sleeps);
+        drop(lanes);
+        if sleeps {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Puts an outcome: it rides in the next batch. Nobody is woken for the first: [`Inbox::take`] looks in time.
     pub(super) fn tell(&self, tenant: &TenantId, outcome: Outcome) {
         let mut lanes = self.lock();
         if lanes.outcomes.is_empty() {
             lanes.oldest_outcome = Some(Stopwatch::start());
-            self.wake.notify_one();
         }
         lanes.outcomes.push((tenant.clone(), outcome));
         if lanes.outcomes.len() == OUTCOMES_MAX {
-            self.wake.notify_one();
+            self.wake(lanes);
         }
     }
 
-    /// Waits for a batch, at most `patience`; empty when a timer is due or the hub stops.
+    /// Waits for a batch, at most `patience` and [`OUTCOMES_WAIT`]; empty when a timer is due or the hub stops.
     pub(super) fn take(&self, patience: Duration) -> (Vec<Command>, Outcomes, bool) {
         let mut lanes = self.lock();
         let waited = Stopwatch::start();
         loop {
-            let left = patience.saturating_sub(waited.elapsed());
+            let left = patience.min(OUTCOMES_WAIT).saturating_sub(waited.elapsed());
             let outcomes_left = match (&lanes.oldest_outcome, lanes.outcomes.len()) {
                 (_, n) if n >= OUTCOMES_MAX => Duration::ZERO,
                 (Some(since), _) => OUTCOMES_WAIT.saturating_sub(since.elapsed()),
@@ -114,8 +123,10 @@ impl Inbox {
             if work || lanes.stop || rest.is_zero() {
                 break;
             }
-            lanes = self.wake.wait_timeout(lanes, rest).unwrap_or_else(PoisonError::into_inner).0;
+            lanes.sleeps = true;
+            lanes = self.woken.wait_timeout(lanes, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
+        lanes.sleeps = false;
         let commands = lanes.next_batch(self.limits.batch_max);
         lanes.oldest_outcome = None;
         let outcomes = std::mem::take(&mut lanes.outcomes);
@@ -126,7 +137,7 @@ impl Inbox {
     /// Nothing more is taken in; what waits is still done.
     pub(super) fn stop(&self) {
         self.lock().stop = true;
-        self.wake.notify_all();
+        self.woken.notify_all();
     }
 
     /// Nobody does what waits: who asked is answered that the hub stops.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::state::{FOLD_VERSION, State};
 use crate::journal::{JournalId, Position};
 use crate::rows::Change;
-use crate::store::Mirror;
+use crate::store::{Change as Row, Mirror};
 use crate::tenant::TenantId;
 
 /// More rows than this waiting: the mirror cannot keep up and is closed rather than let memory grow.
@@ -71,6 +71,8 @@ impl Feed {
         if waiting.rows.len() > ROWS_MAX {
             waiting.rows = newest(std::mem::take(&mut waiting.rows));
         }
+        // While changes gather, nobody waits for more of them.
+        let first = waiting.cursor.is_none();
         waiting.cursor = Some(Cursor { journal: journal.0, position, fold_version: FOLD_VERSION });
         if waiting.rows.len() > ROWS_MAX {
             tracing::error!(
@@ -81,7 +83,9 @@ impl Feed {
             waiting.rows = Vec::new();
             waiting.cursor = None;
         }
-        self.wake.notify_one();
+        if first {
+            self.wake.notify_one();
+        }
     }
 
     /// Lets [`Feed::run`] write what waits, and end.
@@ -119,13 +123,13 @@ impl Feed {
     }
 
     /// Takes what waits now, if anything does: for who writes the rows in step, as the simulation does.
-    pub fn take_now(&self) -> Option<(Vec<Change>, Cursor)> {
+    pub fn take_now(&self) -> Option<(Vec<Row>, Cursor)> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let cursor = waiting.cursor.take()?;
-        Some((newest(std::mem::take(&mut waiting.rows)), cursor))
+        Some((to_write(std::mem::take(&mut waiting.rows)), cursor))
     }
 
-    fn take(&self) -> (Vec<Change>, Option<Cursor>, bool) {
+    fn take(&self) -> (Vec<Row>, Option<Cursor>, bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.cursor.is_none() && !waiting.stop {
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -138,25 +142,31 @@ impl Feed {
         let rows = std::mem::take(&mut waiting.rows);
         let (cursor, stop) = (waiting.cursor.take(), waiting.stop);
         drop(waiting);
-        (newest(rows), cursor, stop)
+        (to_write(rows), cursor, stop)
     }
 }
 
-/// The last change of every row, in the order of their keys: sled finds the next row's leaf where it has just been.
+/// The last change of every row that is or was written, in the order of their keys.
 fn newest(mut rows: Vec<Change>) -> Vec<Change> {
     // Stable: of one row the changes stay in the order in which they came.
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
     rows.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
+        let same = later.key == kept.key;
         if same {
-            kept.1 = later.1.take();
+            kept.value = later.value.take();
         }
         same
     });
+    // What came and went in between was never written: sled would look for it in vain.
+    rows.retain(|row| row.value.is_some() || !row.born);
     rows
 }
 
-fn write(mirror: &mut Mirror, rows: Vec<Change>, cursor: &[u8]) -> Result<(), crate::store::Error> {
+fn to_write(rows: Vec<Change>) -> Vec<Row> {
+    newest(rows).into_iter().map(|row| (row.key, row.value)).collect()
+}
+
+fn write(mirror: &mut Mirror, rows: Vec<Row>, cursor: &[u8]) -> Result<(), crate::store::Error> {
     // On a full disk sled may panic where it should answer; this thread must live to say that the mirror is closed.
     let applied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| mirror.apply(rows, cursor)));
     applied.unwrap_or(Err(crate::store::Error::Unreadable))
@@ -176,7 +186,7 @@ pub fn seed(
         written += rows.len();
         let mut rows = rows.into_iter().map(|(key, value)| (row_key(tenant, &key), Some(value)));
         loop {
-            let some: Vec<Change> = rows.by_ref().take(SEED_ROWS).collect();
+            let some: Vec<Row> = rows.by_ref().take(SEED_ROWS).collect();
             if some.is_empty() {
                 break;
             }
@@ -212,15 +222,23 @@ mod tests {
 
     #[test]
     fn of_one_row_the_last_change_counts() {
-        let row = |key: u8, value: Option<u8>| (vec![key], value.map(|v| vec![v]));
+        let row = |key: u8, value: Option<u8>, born: bool| Change {
+            key: vec![key],
+            value: value.map(|v| vec![v]),
+            born,
+        };
         let came = vec![
-            row(2, Some(1)),
-            row(1, Some(1)),
-            row(2, None),
-            row(3, None),
-            row(1, Some(2)),
-            row(3, Some(3)),
+            row(2, Some(1), false),
+            row(1, Some(1), true),
+            row(4, Some(1), true),
+            row(2, None, false),
+            row(3, None, false),
+            row(1, Some(2), false),
+            row(4, None, false),
+            row(3, Some(3), true),
         ];
-        assert_eq!(newest(came), [row(1, Some(2)), row(2, None), row(3, Some(3))]);
+        // The fourth was never written.
+        let left = [row(1, Some(2), true), row(2, None, false), row(3, Some(3), false)];
+        assert_eq!(newest(came), left);
     }
 }

@@ -47,7 +47,7 @@ impl Sequencer {
                 Some(at) => Duration::from_millis(u64::try_from(at - self.spine.now_ms()).unwrap_or(0)),
                 None => Duration::from_secs(1),
             };
-            let (commands, outcomes, stop) = self.inbox.take(patience.min(Duration::from_secs(1)));
+            let (commands, outcomes, stop) = self.inbox.take(patience);
             self.spine.batch(commands, outcomes)?;
             if stop {
                 return Ok(self.spine);

@@ -16,8 +16,11 @@ pub struct Wake {
 impl Wake {
     /// Wakes the waiter, or lets its next wait return at once.
     pub fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_one();
+        let rung = std::mem::replace(&mut *self.rung.lock().unwrap_or_else(PoisonError::into_inner), true);
+        // Who was woken has not come yet, or there is nobody.
+        if !rung {
+            self.bell.notify_one();
+        }
     }
 
     /// Waits until the bell was rung since the last wait, or until `timeout` is over.
