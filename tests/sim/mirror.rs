@@ -12,7 +12,7 @@ use ssf_hub::hub::start::{self, States};
 use ssf_hub::hub::state::FOLD_VERSION;
 use ssf_hub::journal::sim::SimDisk;
 use ssf_hub::journal::{JournalId, Position};
-use ssf_hub::rows::Change;
+use ssf_hub::store::Change;
 
 use crate::chance::Dice;
 
