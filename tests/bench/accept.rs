@@ -17,46 +17,45 @@ const IN_FLIGHT: usize = 256;
 const HANDSHAKES: usize = 1024;
 const AT_ONCE: usize = 64;
 
-/// A hub, and connections that send to it in all rounds.
-struct Door {
-    site: Site,
-    load: Load,
-}
+/// A hub that takes SETs.
+struct Door(Site);
 
 impl Door {
     async fn open(over: Over, idp: &Idp) -> Self {
         let site = Site::start_over(over).await;
         sets::register(&site.hub(), "idp", idp).await;
-        let load = Load::open(site.public(), IN_FLIGHT).await;
-        Self { site, load }
+        Self(site)
     }
 
-    /// CPU of one SET (µs), and how many a second.
-    async fn take(&mut self, all: &Arc<Vec<Vec<u8>>>) -> (f64, f64) {
-        let (before, from) = (self.site.written().await, self.site.settled_us().await);
+    /// CPU of one SET (µs), and how many a second; the connections are open before it is measured.
+    async fn take(&self, all: &Arc<Vec<Vec<u8>>>) -> (f64, f64) {
+        let Self(site) = self;
+        let mut load = Load::open(site.public(), IN_FLIGHT).await;
+        let (before, from) = (site.written().await, site.settled_us().await);
         let watch = Stopwatch::start();
-        self.load.all_accepted(all).await;
+        load.all_accepted(all).await;
         let rate = all.len() as f64 / watch.elapsed().as_secs_f64();
-        let cost = (self.site.settled_us().await - from) / all.len() as f64;
+        let cost = (site.settled_us().await - from) / all.len() as f64;
         // Each SET is journaled with its decision.
-        let entries = self.site.written().await.entries - before.entries;
+        let entries = site.written().await.entries - before.entries;
         assert!(entries >= 2.0 * all.len() as f64, "{entries} entries of {} SETs", all.len());
         (cost, rate)
     }
 
     /// CPU of one handshake (µs).
     async fn handshake_us(&self) -> f64 {
-        let from = self.site.settled_us().await;
+        let Self(site) = self;
+        let from = site.settled_us().await;
         for _ in 0..HANDSHAKES / AT_ONCE {
-            Load::open(self.site.public(), AT_ONCE).await;
+            Load::open(site.public(), AT_ONCE).await;
         }
-        (self.site.settled_us().await - from) / HANDSHAKES as f64
+        (site.settled_us().await - from) / HANDSHAKES as f64
     }
 }
 
 pub async fn run(b: &mut Bench) {
     let idp = sets::idp("https://idp.example", Alg::RS256);
-    let (mut plain, mut tls) = (Door::open(Over::Plain, &idp).await, Door::open(Over::Tls, &idp).await);
+    let (plain, tls) = (Door::open(Over::Plain, &idp).await, Door::open(Over::Tls, &idp).await);
     let bare = raw::BareAxum::start();
     let mut to_bare = bare.load(IN_FLIGHT).await;
     let per_round = b.many(5000);

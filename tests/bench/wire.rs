@@ -128,7 +128,7 @@ impl Connection {
     }
 }
 
-/// Connections that stay open from round to round: what is measured holds no opening of one.
+/// Connections that are open before anything is measured.
 pub struct Load(Vec<Connection>);
 
 impl Load {
