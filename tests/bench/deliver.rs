@@ -29,10 +29,11 @@ pub struct Way {
 
 /// A hub between an IdP and its receivers.
 struct Line {
+    /// Before the site: it ends before the hub does.
+    polled: Option<Polled>,
     site: Site,
     idp: Idp,
     pushed: Pushed,
-    polled: Option<Polled>,
     sent: usize,
 }
 
@@ -57,7 +58,7 @@ impl Line {
             hub.put("default", "streams", "two", by_poll).await;
             polled = Some(Polled::start(site.public(), "two", &bearer));
         }
-        Self { site, idp, pushed, polled, sent: 0 }
+        Self { polled, site, idp, pushed, sent: 0 }
     }
 
     /// `n` SETs in, and at all receivers: CPU of one (µs). The IdP's connections are open before it is measured.
