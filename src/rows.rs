@@ -37,9 +37,12 @@ pub struct Table<K, V> {
     map: BTreeMap<K, V>,
     /// What changed, and whether it was there before.
     dirty: BTreeMap<K, bool>,
-    /// Rows taken back in, until [`Rows::pack`].
-    loaded: Vec<(K, V)>,
+    /// Rows taken back in, until [`Rows::pack`]; in blocks, for one that doubles leaves as much again behind.
+    loaded: Vec<Vec<(K, V)>>,
 }
+
+/// Rows of one block.
+const BLOCK: usize = 4096;
 
 impl<K, V> Table<K, V>
 where
@@ -226,13 +229,22 @@ where
             return Ok(false);
         }
         let bad = |_| BadRow { table: self.tag };
-        self.loaded
-            .push((postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?));
+        let row = (postcard::from_bytes(key).map_err(bad)?, postcard::from_bytes(value).map_err(bad)?);
+        match self.loaded.last_mut().filter(|block| block.len() < BLOCK) {
+            Some(block) => block.push(row),
+            None => {
+                // Most tables are small: only what follows upon a full block is made at full size.
+                let mut block = Vec::with_capacity(if self.loaded.is_empty() { 0 } else { BLOCK });
+                block.push(row);
+                self.loaded.push(block);
+            }
+        }
         Ok(true)
     }
 
     fn pack(&mut self) {
-        let loaded = std::mem::take(&mut self.loaded);
+        let mut loaded = Vec::with_capacity(self.loaded.iter().map(Vec::len).sum());
+        std::mem::take(&mut self.loaded).into_iter().for_each(|block| loaded.extend(block));
         if self.map.is_empty() {
             self.map = loaded.into_iter().collect();
         } else {
