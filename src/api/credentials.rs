@@ -68,10 +68,14 @@ pub(super) async fn of_receiver(
     id: &str,
     given: &mut Map<String, Value>,
 ) -> Result<Option<String>, Problem> {
+    let bearers = bearers(given);
     let Some(Value::Object(receiver)) = given.get_mut("receiver") else { return Ok(None) };
     let before = stored_member(api, tenant, ObjectKind::Client, id, "receiver").await?;
     let before: Option<Receiver> = before.and_then(|value| serde_json::from_value(value).ok());
     let before = before.unwrap_or_default();
+    if before.revoked_tokens.iter().any(|revoked| bearers.contains(revoked)) {
+        return Err(Problem::new(StatusCode::CONFLICT, "the bearer was revoked: it needs another value"));
+    }
     let asked = Asked::take(receiver)?;
     let now_s = api.now_s();
     let mut kept = before.clone();
@@ -90,6 +94,13 @@ pub(super) async fn of_receiver(
     receiver.insert("revoked".into(), json!(before.revoked));
     receiver.insert("revoked_tokens".into(), json!(before.revoked_tokens));
     Ok(asked.made)
+}
+
+/// The bearers of a client that a `PUT` names, as their hashes.
+fn bearers(given: &Map<String, Value>) -> Vec<String> {
+    let old = given.get("old_bearers").and_then(Value::as_array).into_iter().flatten();
+    let hashes = old.filter_map(|old| old.get("sha256")).chain(given.get("bearer_sha256"));
+    hashes.filter_map(|hash| hash.as_str().map(String::from)).collect()
 }
 
 /// A new secret that a `PUT` asks for.
@@ -178,14 +189,14 @@ fn tokens(receiver: &mut Map<String, Value>, kept: &Receiver) -> Result<(), Prob
     Ok(())
 }
 
-/// Changes a client's receiver by `change`, and journals it; without `by` whose it was it stays: a revocation must not
+/// Changes a client that is a receiver by `change`, and journals it; without `by` whose it was it stays: a revocation must not
 /// wait for a file to be edited.
 async fn edit<T>(
     api: &Api,
     tenant: &TenantId,
     id: &str,
     by: Option<&str>,
-    change: impl FnOnce(&mut Receiver) -> Result<T, Problem>,
+    change: impl FnOnce(&mut Client) -> Result<T, Problem>,
 ) -> Result<(EntryId, T), Problem> {
     if api.views.of(tenant).is_none() {
         return Err(Problem::not_found());
@@ -195,15 +206,15 @@ async fn edit<T>(
     let found = api.hub.look(move |spine| spine.state(&whose)?.object(ObjectKind::Client, &name).cloned());
     let Some(stored) = found.await? else { return Err(Problem::not_found()) };
     let Object::Client(mut client) = stored.object else { return Err(Problem::not_found()) };
-    let Some(receiver) = &mut client.receiver else { return Err(no_receiver(&client)) };
-    let changed = change(receiver)?;
-    receiver.check().map_err(|e| Problem::bad_request(e.to_string()))?;
+    let changed = change(&mut client)?;
+    rights(&mut client)?.check().map_err(|e| Problem::bad_request(e.to_string()))?;
     let by = by.unwrap_or(&stored.by);
     Ok((api.hub.put(tenant, Object::Client(client), by).await?, changed))
 }
 
-fn no_receiver(client: &Client) -> Problem {
-    Problem::new(StatusCode::CONFLICT, format!("the client {} is no receiver", client.id))
+fn rights(client: &mut Client) -> Result<&mut Receiver, Problem> {
+    let conflict = |id: &str| Problem::new(StatusCode::CONFLICT, format!("the client {id} is no receiver"));
+    client.receiver.as_mut().ok_or_else(|| conflict(&client.id))
 }
 
 pub(super) async fn asked<T: for<'de> Deserialize<'de>>(
@@ -237,8 +248,8 @@ pub async fn new_secret(
     let (overlap_s, now_s) = (overlap(overlap_s.as_ref())?, api.now_s());
     let secret = random_secret(&OsChance);
     let sha256 = hash_secret(&secret);
-    let (entry, ()) = edit(&api, &tenant, &id, Some(&by), |receiver| {
-        receiver.add_secret(sha256, now_s, overlap_s);
+    let (entry, ()) = edit(&api, &tenant, &id, Some(&by), |client| {
+        rights(client)?.add_secret(sha256, now_s, overlap_s);
         Ok(())
     })
     .await?;
@@ -274,7 +285,8 @@ pub async fn new_token(
     let (now_s, token) = (api.now_s(), random_secret(&OsChance));
     let expires_at = now_s.saturating_add(expires_in_s);
     let sha256 = hash_secret(&token);
-    let (entry, name) = edit(&api, &tenant, &id, Some(&by), |receiver| {
+    let (entry, name) = edit(&api, &tenant, &id, Some(&by), |client| {
+        let receiver = rights(client)?;
         receiver.drop_expired(now_s);
         if receiver.tokens.iter().any(|t| t.id == name) {
             return Err(Problem::new(StatusCode::CONFLICT, format!("there is a token {name}")));
@@ -297,7 +309,7 @@ pub async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
-    edit(&api, &tenant, &id, None, |receiver| match receiver.revoke_tokens(|t| t.id == token) {
+    edit(&api, &tenant, &id, None, |client| match rights(client)?.revoke_tokens(|t| t.id == token) {
         0 => Err(Problem::not_found()),
         _ => Ok(()),
     })
@@ -306,7 +318,8 @@ pub async fn revoke_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE …/tokens`: every token of the client is refused from now on, long-lived ones and those issued so far.
+/// `DELETE …/tokens`: every token of the client is refused from now on: its bearers, long-lived ones, and those issued so
+/// far.
 pub async fn revoke_all(
     State(api): State<Arc<Api>>,
     Path((tenant, id)): Path<(String, String)>,
@@ -315,9 +328,9 @@ pub async fn revoke_all(
     let by = admin(&api, &headers)?;
     let tenant = TenantId::parse(&tenant).map_err(|_| Problem::not_found())?;
     let now_s = api.now_s();
-    edit(&api, &tenant, &id, None, |receiver| {
-        receiver.revoke_tokens(|_| true);
-        receiver.revoke_issued(now_s);
+    edit(&api, &tenant, &id, None, |client| {
+        rights(client)?;
+        client.revoke_all(now_s);
         Ok(())
     })
     .await?;

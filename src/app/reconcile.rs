@@ -158,15 +158,13 @@ pub async fn revise_streams(hub: &Hub) -> anyhow::Result<usize> {
 
 /// What was revoked stays so, whatever the file says: it knows nothing of it.
 fn keeping_revoked(mut object: Object, before: Option<&Object>) -> Object {
-    if let (Object::Client(client), Some(Object::Client(before))) = (&mut object, before)
-        && let (Some(receiver), Some(before)) = (&mut client.receiver, &before.receiver)
-    {
-        let dead = receiver.keep_revoked(before);
+    if let (Object::Client(client), Some(Object::Client(before))) = (&mut object, before) {
+        let dead = client.keep_revoked(before);
         if dead > 0 {
             tracing::warn!(
                 client = client.id,
                 dead,
-                "the configuration file names long-lived tokens that were revoked: they stay so"
+                "the configuration file names bearers or long-lived tokens that were revoked: they stay so"
             );
         }
     }

@@ -33,7 +33,7 @@ pub enum Command {
         #[command(flatten)]
         tenant: TenantArg,
     },
-    /// Refuse every token of a client from now on: long-lived ones, and those that were issued so far.
+    /// Refuse every token of a client from now on: its bearer, long-lived ones, and those that were issued so far.
     RevokeAll {
         /// The client.
         #[arg(value_parser = id)]

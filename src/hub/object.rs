@@ -21,6 +21,7 @@ pub use crate::policy::plan::Strength;
 use super::bearer;
 
 pub(super) mod check;
+mod revoking;
 
 /// What a source may speak of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -47,11 +47,16 @@ impl Receiver {
         let (gone, kept): (Vec<_>, Vec<_>) = self.tokens.drain(..).partition(|token| which(token));
         self.tokens = kept;
         let count = gone.len();
-        self.revoked_tokens.extend(gone.into_iter().map(|token| token.sha256));
+        self.remember_revoked(gone.into_iter().map(|token| token.sha256));
+        count
+    }
+
+    /// Remembers bearers, as their hashes, that were revoked.
+    pub fn remember_revoked(&mut self, hashes: impl IntoIterator<Item = String>) {
+        self.revoked_tokens.extend(hashes);
         // The oldest are forgotten: they are good for nothing unless somebody names them again.
         let too_many = self.revoked_tokens.len().saturating_sub(REVOKED_MAX);
         self.revoked_tokens.drain(..too_many);
-        count
     }
 
     /// Keeps revoked what was revoked `before`. How many long-lived bearers it named again, and does not have.

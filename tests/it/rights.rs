@@ -189,6 +189,41 @@ async fn a_revoked_token_of_the_file_stays_revoked() {
 }
 
 #[tokio::test]
+async fn revoking_all_ends_the_bearer_too_and_no_file_brings_it_back() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = Hub::start_as(Setup::with(&file(home.path(), "ssf"))).await;
+    let taken = async |hub: &Hub, bearer: &str| ssf(hub, bearer, "GET", "", None).await.0;
+    assert_eq!(taken(&hub, BEARER).await, 200);
+    assert_eq!(hub.admin_send("DELETE", &format!("{CLIENT}/tokens"), None).await.0, 204);
+    assert_eq!(taken(&hub, BEARER).await, 401);
+    let hub = hub.restart().await;
+    assert_eq!(taken(&hub, BEARER).await, 401, "the file still names it");
+    let mark = hub.mark("default").await;
+    let hub = hub.restart().await;
+    assert_eq!(hub.mark("default").await, mark, "and nothing more is written");
+
+    // One of the admin API: what was before it goes too, and neither is put again.
+    let path = "/admin/v1/t/default/clients/s";
+    let (old, _) = receiver(&hub, "s", json!({}), 0).await;
+    let renewed = json!({ "overlap_s": 3600 });
+    let (_, made) = hub.admin_send("POST", &format!("{path}/bearer"), Some(renewed)).await;
+    let bearer = made["bearer"].as_str().unwrap();
+    assert_eq!([taken(&hub, &old).await, taken(&hub, bearer).await], [200, 200]);
+    assert_eq!(hub.admin_send("DELETE", &format!("{path}/tokens"), None).await.0, 204);
+    assert_eq!([taken(&hub, &old).await, taken(&hub, bearer).await], [401, 401]);
+    let mark = hub.mark("default").await;
+    for again in [&*old, bearer] {
+        let body = json!({ "bearer": again, "receiver": {} });
+        let (status, problem) = hub.admin_send("PUT", path, Some(body)).await;
+        assert!(status == 409 && problem["detail"].as_str().unwrap().contains("was revoked"), "{problem}");
+    }
+    assert_eq!(hub.mark("default").await, mark);
+    let made = hub.put("default", "clients", "s", json!({ "new_bearer": true, "receiver": {} })).await;
+    assert_eq!(taken(&hub, made["bearer"].as_str().unwrap()).await, 200);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_revoked_token_is_not_put_again() {
     let hub = Hub::start().await;
     let token = json!({ "id": "t", "token": "token-of-r-0123456789", "expires_at": 4_000_000_000_i64 });
