@@ -120,13 +120,16 @@ pub async fn verify(
     let (no, _) = api.stream(&asked, &stream_id)?;
     let interval_s = asked.access.receiver.min_verification_interval_s;
     let now_ms = api.clock.boot_ms();
-    api.ssf.intervals.take(&asked.tenant, no, interval_s, now_ms).map_err(|wait_ms| {
+    let taken = api.ssf.intervals.take(&asked.tenant, no, interval_s, now_ms).map_err(|wait_ms| {
         let seconds = u64::try_from(wait_ms).unwrap_or(0).div_ceil(1000);
         let detail = "verification was requested within min_verification_interval";
         Problem::later(StatusCode::TOO_MANY_REQUESTS, detail, seconds)
     })?;
     let act = StreamAct { stream_id, by: asked.by(), what: StreamChange::Verify { state } };
-    api.hub.stream(&asked.tenant, act).await?;
+    if let Err(refused) = api.hub.stream(&asked.tenant, act).await {
+        api.ssf.intervals.give_back(&taken);
+        return Err(refused.into());
+    }
     Ok(answer(StatusCode::NO_CONTENT, None))
 }
 

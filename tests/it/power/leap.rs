@@ -38,6 +38,30 @@ async fn becomes(hub: &Hub, status: u16) {
     until(&format!("readyz is {status}"), 30, || async { readyz(hub).await.0 == status }).await;
 }
 
+/// A request that came to nothing does not use up the interval (SSF 1.0, 8.1.1).
+#[tokio::test]
+async fn a_verification_that_was_refused_need_not_wait() {
+    let clock = Arc::new(Shifted::default());
+    let runtime = Runtime { clock: clock.clone(), ..Runtime::default() };
+    let hub = Hub::start_as(Setup { runtime, ..Setup::default() }).await;
+    let client = json!({ "new_bearer": true, "receiver": { "min_verification_interval_s": 3600 } });
+    let made = hub.put("default", "clients", "a", client).await;
+    let bearer = made["bearer"].as_str().unwrap();
+    let send = async |path: &str| {
+        let url = format!("{}/t/default/ssf/{path}", hub.public);
+        let request = hub.http.post(url).bearer_auth(bearer).header("content-type", "application/json");
+        request.body("{}").send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(send("streams").await, 201);
+    clock.0.store(HOUR_MS, Ordering::Relaxed);
+    becomes(&hub, 503).await;
+    assert_eq!([send("verify").await, send("verify").await], [503, 503]);
+    clock.0.store(0, Ordering::Relaxed);
+    becomes(&hub, 200).await;
+    assert_eq!([send("verify").await, send("verify").await], [204, 429]);
+    hub.stop().await;
+}
+
 #[tokio::test]
 async fn a_leaping_clock_stops_intake_and_nothing_else() {
     let clock = Arc::new(Shifted::default());
