@@ -6,26 +6,49 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri};
 
 use super::Api;
 use super::problem::Problem;
-use crate::auth::access::{Access, Refusal};
+use crate::auth::access::{Access, Known, Refusal};
 use crate::hub::object::Client;
 use crate::stream::receiver::Scope;
 use crate::tenant::TenantId;
 
+/// Where a request may carry an access token: in the header, and nowhere else.
+#[derive(Clone, Copy)]
+pub struct Carried<'a> {
+    headers: &'a HeaderMap,
+    uri: &'a Uri,
+}
+
+impl<'a> Carried<'a> {
+    /// A whole request.
+    pub fn by(request: &'a Request) -> Self {
+        Self { headers: request.headers(), uri: request.uri() }
+    }
+
+    /// A request without its body.
+    pub fn in_parts(parts: &'a Parts) -> Self {
+        Self { headers: &parts.headers, uri: &parts.uri }
+    }
+
+    fn in_query(self) -> bool {
+        let query = self.uri.query().unwrap_or_default();
+        url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+    }
+}
+
 impl Api {
-    /// What the access token in these header fields may do, if that is enough for `needed`.
-    pub async fn access(
+    /// What the access token of a request may do, if that is enough for `needed`.
+    pub(super) async fn access(
         &self,
         tenant: &TenantId,
-        headers: &HeaderMap,
+        carried: Carried<'_>,
         needed: Scope,
     ) -> Result<Access, Problem> {
-        let known = self.judge.known(tenant, headers).await;
+        let known = self.known(tenant, carried).await;
         let access = known.and_then(|known| known.access(needed));
         self.count(tenant, access.as_ref().err());
         access.map_err(|refusal| self.refused(tenant, refusal, needed))
@@ -35,15 +58,25 @@ impl Api {
     pub(super) async fn poller(
         &self,
         tenant: &TenantId,
-        headers: &HeaderMap,
+        carried: Carried<'_>,
     ) -> Result<Arc<Client>, Problem> {
-        let known = self.judge.known(tenant, headers).await;
+        let known = self.known(tenant, carried).await;
         let client = known.and_then(|known| match known.receiver {
             None => Ok(known.client),
             Some(_) => known.access(Scope::Read).map(|access| access.client),
         });
         self.count(tenant, client.as_ref().err());
         client.map_err(|refusal| self.refused(tenant, refusal, Scope::Read))
+    }
+
+    /// Whose the token in the header is. A good one that came in the query as well is `invalid_request` (RFC 6750, 3.1); one
+    /// in the query alone is none at all (INTEROP-32).
+    async fn known(&self, tenant: &TenantId, carried: Carried<'_>) -> Result<Known, Refusal> {
+        let known = self.judge.known(tenant, carried.headers).await?;
+        if carried.in_query() {
+            return Err(Refusal::InvalidRequest("the access token came in more than one way"));
+        }
+        Ok(known)
     }
 
     fn count(&self, tenant: &TenantId, refusal: Option<&Refusal>) {
@@ -62,19 +95,4 @@ impl Api {
         let challenge = refusal.challenge(needed, &self.judge.resource_metadata(tenant));
         Problem { status, detail: refusal.detail().into(), retry_after_s, challenge }
     }
-}
-
-/// A layer: an access token comes in one way only. One in the query as well as in the header is `invalid_request` (RFC
-/// 6750, 3.1); one in the query alone is none at all (INTEROP-32).
-pub async fn one_way(request: Request, next: Next) -> Response {
-    let in_query = request.uri().query().is_some_and(|query| {
-        url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
-    });
-    if in_query && request.headers().contains_key(header::AUTHORIZATION) {
-        let refusal = Refusal::InvalidRequest("the access token came in more than one way");
-        let challenge = "Bearer realm=\"ssf-hub\", error=\"invalid_request\"";
-        let problem = Problem::bad_request(refusal.detail());
-        return Problem { challenge: Some(challenge.into()), ..problem }.into_response();
-    }
-    next.run(request).await
 }

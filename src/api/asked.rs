@@ -5,13 +5,15 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
+use super::access::Carried;
 use super::problem::Problem;
 use super::{Api, public_tenant, unread};
 use crate::auth::access::Access;
-use crate::auth::rate::Rate;
+use crate::auth::rate::TooMany;
+use crate::hub::object::Client;
 use crate::hub::owner;
 use crate::jose::exact;
 use crate::stream::receiver::Scope;
@@ -31,28 +33,31 @@ impl Asked {
     pub fn by(&self) -> String {
         owner::client(&self.access.client.id)
     }
+}
 
-    /// Takes one request; 429 with `Retry-After` where there were too many.
-    fn take(&self, rate: &Rate<(TenantId, String)>, per_s: u32, boot_ms: i64) -> Result<(), Problem> {
-        let who = (self.tenant.clone(), self.access.client.id.clone());
-        rate.take(&who, per_s, boot_ms).map_err(|too| {
-            Problem::later(StatusCode::TOO_MANY_REQUESTS, "too many requests", too.retry_after_s())
-        })
+impl From<TooMany> for Problem {
+    fn from(too: TooMany) -> Self {
+        Self::later(StatusCode::TOO_MANY_REQUESTS, "too many requests", too.retry_after_s())
     }
 }
 
 impl Api {
+    /// Takes one call of a client: of the management API, or of the built-in authorization server.
+    pub(super) fn take_call(&self, tenant: &TenantId, client: &Client) -> Result<(), TooMany> {
+        let per_s = self.ssf.calls_per_s.min(client.authority.rate_per_s);
+        self.ssf.calls.take(&(tenant.clone(), client.id.clone()), per_s, self.clock.boot_ms())
+    }
+
     /// Who asks, before anything else is looked at. What he changes is an entry and a flush, what he has said to him is
     /// owed beside his events: so there is a rate for it, far above what anybody needs who is in his right mind.
     pub(super) async fn asked(
         &self,
         tenant: &str,
-        headers: &HeaderMap,
+        carried: Carried<'_>,
         needed: Scope,
     ) -> Result<Asked, Problem> {
-        let asked = self.who(tenant, headers, needed).await?;
-        let per_s = self.ssf.calls_per_s.min(asked.access.client.authority.rate_per_s);
-        asked.take(&self.ssf.calls, per_s, self.clock.boot_ms())?;
+        let asked = self.who(tenant, carried, needed).await?;
+        self.take_call(&asked.tenant, &asked.access.client)?;
         Ok(asked)
     }
 
@@ -60,17 +65,19 @@ impl Api {
     pub(super) async fn asked_often(
         &self,
         tenant: &str,
-        headers: &HeaderMap,
+        carried: Carried<'_>,
         needed: Scope,
     ) -> Result<Asked, Problem> {
-        let asked = self.who(tenant, headers, needed).await?;
-        asked.take(&self.rate, asked.access.client.authority.rate_per_s, self.clock.boot_ms())?;
+        let asked = self.who(tenant, carried, needed).await?;
+        let client = &asked.access.client;
+        let who = (asked.tenant.clone(), client.id.clone());
+        self.rate.take(&who, client.authority.rate_per_s, self.clock.boot_ms())?;
         Ok(asked)
     }
 
-    async fn who(&self, tenant: &str, headers: &HeaderMap, needed: Scope) -> Result<Asked, Problem> {
+    async fn who(&self, tenant: &str, carried: Carried<'_>, needed: Scope) -> Result<Asked, Problem> {
         let tenant = public_tenant(tenant)?;
-        let access = self.access(&tenant, headers, needed).await?;
+        let access = self.access(&tenant, carried, needed).await?;
         let doors = Doors::new(&self.ssf.public_url, &tenant);
         Ok(Asked { tenant, access, doors })
     }

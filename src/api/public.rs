@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::access::Carried;
 use super::problem::Problem;
-use super::{Api, access, facts, keys, oauth, openapi, public_tenant, ssf, unread, well_known};
+use super::{Api, facts, keys, oauth, openapi, public_tenant, ssf, unread, well_known};
 use crate::gate::nginx::nobodys_door;
 use crate::transmitter::poll::PollAnswer;
 use crate::transmitter::request::PollRequest;
@@ -21,7 +21,7 @@ pub fn routes(api: Arc<Api>) -> Router {
     Router::new()
         .route("/openapi.json", get(openapi::public))
         .route("/t/{tenant}/in/{upstream}", post(push))
-        .route("/t/{tenant}/poll/{stream_id}", post(poll).route_layer(from_fn(access::one_way)))
+        .route("/t/{tenant}/poll/{stream_id}", post(poll))
         .route("/t/{tenant}/jwks.json", get(jwks))
         .route("/t/{tenant}/v1/authz/nginx", any(authz_nginx))
         .route("/t/{tenant}/v1/{facts}", post(facts::post))
@@ -54,7 +54,7 @@ async fn poll(
 ) -> Result<Response, Problem> {
     let tenant = public_tenant(&tenant)?;
     let (parts, body) = request.into_parts();
-    let client = api.poller(&tenant, &parts.headers).await?;
+    let client = api.poller(&tenant, Carried::in_parts(&parts)).await?;
     let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
     let (no, _) = view.stream_of(&client.id, &stream_id).ok_or_else(Problem::not_found)?;
     api.ssf.activity.touch(&tenant, *no, api.clock.boot_ms());

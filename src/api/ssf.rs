@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderValue, Method as HttpMethod, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
-use super::access::one_way;
+use super::access::Carried;
 use super::asked::{Asked, parameter};
 use super::problem::Problem;
 use super::secret::Secret;
@@ -40,7 +39,8 @@ pub struct Ssf {
     pub public_url: String,
     /// How often each client calls.
     pub calls: Rate<(TenantId, String)>,
-    /// Calls of one client, per second as a long-term mean, but for those about subjects.
+    /// Calls of one client, per second as a long-term mean, but for those about subjects; requests to the built-in
+    /// authorization server are among them.
     pub calls_per_s: u32,
     /// How often streams are verified.
     pub intervals: Intervals,
@@ -53,14 +53,13 @@ pub struct Ssf {
 /// The routes.
 pub fn routes() -> Router<Arc<Api>> {
     let streams = get(read).post(create).patch(change).put(change).delete(remove);
-    let under_a_token = Router::new()
+    Router::new()
+        .route("/.well-known/ssf-configuration/{*path}", get(discover))
         .route("/t/{tenant}/ssf/streams", streams)
         .route("/t/{tenant}/ssf/status", get(status).post(set_status))
         .route("/t/{tenant}/ssf/verify", post(ssf_stream::verify))
         .route("/t/{tenant}/ssf/subjects/add", post(ssf_stream::add))
         .route("/t/{tenant}/ssf/subjects/remove", post(ssf_stream::remove))
-        .route_layer(from_fn(one_way));
-    Router::new().route("/.well-known/ssf-configuration/{*path}", get(discover)).merge(under_a_token)
 }
 
 /// An answer that nobody keeps (SSF-TX-READ-07).
@@ -96,7 +95,7 @@ async fn read(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Read).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Read).await?;
     let rights = &asked.access.receiver;
     if let Some(stream_id) = parameter(request.uri(), "stream_id") {
         let (_, stream) = api.stream(&asked, &stream_id)?;
@@ -113,12 +112,12 @@ async fn create(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let wish = wish(api.members(request).await?)?;
     let mut id = [0; 16];
     OsChance.fill(&mut id);
-    let planned = plan::create(&asked.access.receiver, &asked.access.client.id, hex(&id), wish)?;
     let _editing = api.editing.of(&asked.tenant).await;
+    let planned = plan::create(&asked.access.receiver, &asked.access.client.id, hex(&id), wish)?;
     let stream = keep(&api, &asked, planned).await?;
     tracing::info!(tenant = %asked.tenant, client = asked.access.client.id, stream_id = stream.stream_id, "a receiver made a stream");
     let shown = shown::configuration(&asked.doors, &asked.access.receiver, &stream);
@@ -132,7 +131,7 @@ async fn change(
     request: Request,
 ) -> Result<Response, Problem> {
     let act = if request.method() == HttpMethod::PUT { Act::Replace } else { Act::Update };
-    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let wish = wish(api.members(request).await?)?;
     let stream_id = wish.stream_id.clone().ok_or_else(|| Problem::bad_request("stream_id is required"))?;
     let _editing = api.editing.of(&asked.tenant).await;
@@ -152,7 +151,7 @@ async fn remove(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let stream_id = required(request.uri())?;
     let _editing = api.editing.of(&asked.tenant).await;
     api.stream(&asked, &stream_id)?;
@@ -213,7 +212,7 @@ async fn status(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Read).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Read).await?;
     let stream_id = required(request.uri())?;
     let (no, _) = api.stream(&asked, &stream_id)?;
     let tenant = asked.tenant.clone();
@@ -227,7 +226,7 @@ async fn set_status(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
     let stream_id = ssf_stream::stream_id(&members)?;
     let wanted = members.get("status").and_then(Value::as_str).and_then(Status::from_name);

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Api;
+use super::access::Carried;
 use super::asked::Asked;
 use super::problem::Problem;
 use super::ssf::answer;
@@ -52,7 +53,7 @@ pub async fn remove(
 }
 
 async fn subject(api: &Api, tenant: &str, request: Request, add: bool) -> Result<(), Problem> {
-    let asked = api.asked_often(tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked_often(tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
     let stream_id = stream_id(&members)?;
     if !matches!(members.get("verified"), None | Some(Value::Null | Value::Bool(_))) {
@@ -106,7 +107,7 @@ pub async fn verify(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, request.headers(), Scope::Manage).await?;
+    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
     let state = match members.get("state") {
         None | Some(Value::Null) => None,
