@@ -61,7 +61,7 @@ impl Api {
         carried: Carried<'_>,
     ) -> Result<Arc<Client>, Problem> {
         let known = self.known(tenant, carried).await;
-        let client = known.and_then(|known| match known.receiver {
+        let client = known.and_then(|known| match known.holder {
             None => Ok(known.client),
             Some(_) => known.access(Scope::Read).map(|access| access.client),
         });
@@ -86,7 +86,8 @@ impl Api {
         }
     }
 
-    fn refused(&self, tenant: &TenantId, refusal: Refusal, needed: Scope) -> Problem {
+    /// What is answered to a refusal.
+    pub(super) fn refused(&self, tenant: &TenantId, refusal: Refusal, needed: Scope) -> Problem {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED);
         let retry_after_s = match refusal {
             Refusal::Unavailable { retry_after_s } => Some(retry_after_s),

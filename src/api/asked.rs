@@ -25,6 +25,8 @@ use crate::transmitter::ssf::Doors;
 pub(super) struct Asked {
     pub tenant: TenantId,
     pub access: Access,
+    /// What it needs.
+    needed: Scope,
     pub doors: Doors,
 }
 
@@ -79,7 +81,17 @@ impl Api {
         let tenant = public_tenant(tenant)?;
         let access = self.access(&tenant, carried, needed).await?;
         let doors = Doors::new(&self.ssf.public_url, &tenant);
-        Ok(Asked { tenant, access, doors })
+        Ok(Asked { tenant, access, needed, doors })
+    }
+
+    /// Looks up once more what the client may do. Between its token and its turn are the body, which may take its time, and
+    /// others' changes: what an operator took away meanwhile counts, or this request would undo it.
+    pub(super) fn look_again(&self, asked: &mut Asked) -> Result<(), Problem> {
+        let view = self.views.of(&asked.tenant);
+        let holder = view.as_ref().and_then(|view| view.receivers.of_id(&asked.access.client.id));
+        let access = asked.access.anew(holder.map(|holder| &**holder), asked.needed);
+        asked.access = access.map_err(|refusal| self.refused(&asked.tenant, refusal, asked.needed))?;
+        Ok(())
     }
 
     /// The body of a request: a JSON object, whatever its type is called as long as that is nothing else (AMB-38).

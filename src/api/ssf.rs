@@ -1,6 +1,7 @@
 //! The SSF management API: discovery, stream configurations, their status (SSF 1.0, 7 and 8.1.1, 8.1.2).
 //!
-//! Every handler first asks whose token it is (`asked`); then it reads the body; then it looks for the stream. Somebody
+//! Every handler first asks whose token it is (`asked`); then it reads the body; then, when it is its turn, it asks once
+//! more what that client may do (`look_again`); then it looks for the stream. Somebody
 //! else's stream is looked for and missed like one that does not exist. Subjects and verification are in `ssf_stream`.
 
 use std::sync::Arc;
@@ -112,11 +113,12 @@ async fn create(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let wish = wish(api.members(request).await?)?;
     let mut id = [0; 16];
     OsChance.fill(&mut id);
     let _editing = api.editing.of(&asked.tenant).await;
+    api.look_again(&mut asked)?;
     let planned = plan::create(&asked.access.receiver, &asked.access.client.id, hex(&id), wish)?;
     let stream = keep(&api, &asked, planned).await?;
     tracing::info!(tenant = %asked.tenant, client = asked.access.client.id, stream_id = stream.stream_id, "a receiver made a stream");
@@ -131,10 +133,11 @@ async fn change(
     request: Request,
 ) -> Result<Response, Problem> {
     let act = if request.method() == HttpMethod::PUT { Act::Replace } else { Act::Update };
-    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let wish = wish(api.members(request).await?)?;
     let stream_id = wish.stream_id.clone().ok_or_else(|| Problem::bad_request("stream_id is required"))?;
     let _editing = api.editing.of(&asked.tenant).await;
+    api.look_again(&mut asked)?;
     let (_, before) = api.stream(&asked, &stream_id)?;
     let rights = &asked.access.receiver;
     let planned = plan::change(act, &asked.doors, rights, &before, wish)?;
@@ -151,9 +154,10 @@ async fn remove(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let stream_id = required(request.uri())?;
     let _editing = api.editing.of(&asked.tenant).await;
+    api.look_again(&mut asked)?;
     api.stream(&asked, &stream_id)?;
     let (tenant, kind) = (&asked.tenant, ObjectKind::Stream);
     let secret = Secret::gone(&api, tenant, kind, &stream_id).await?;
@@ -226,8 +230,9 @@ async fn set_status(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
+    api.look_again(&mut asked)?;
     let stream_id = ssf_stream::stream_id(&members)?;
     let wanted = members.get("status").and_then(Value::as_str).and_then(Status::from_name);
     let status = wanted.ok_or_else(|| Problem::bad_request("status must be enabled, paused or disabled"))?;

@@ -53,8 +53,9 @@ pub async fn remove(
 }
 
 async fn subject(api: &Api, tenant: &str, request: Request, add: bool) -> Result<(), Problem> {
-    let asked = api.asked_often(tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked_often(tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
+    api.look_again(&mut asked)?;
     let stream_id = stream_id(&members)?;
     if !matches!(members.get("verified"), None | Some(Value::Null | Value::Bool(_))) {
         return Err(Problem::bad_request("verified must be true or false"));
@@ -107,8 +108,9 @@ pub async fn verify(
     Path(tenant): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
+    let mut asked = api.asked(&tenant, Carried::by(&request), Scope::Manage).await?;
     let members = api.members(request).await?;
+    api.look_again(&mut asked)?;
     let state = match members.get("state") {
         None | Some(Value::Null) => None,
         Some(Value::String(state)) if state.len() <= STATE_MAX => Some(state.clone()),

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::hub::object::Client;
+use crate::hub::receivers::Holder;
 use crate::stream::receiver::{Receiver, Scope};
 
 /// Scopes of the SSF management API.
@@ -67,8 +68,27 @@ pub struct Access {
     pub client: Arc<Client>,
     /// Its rights as a receiver.
     pub receiver: Arc<Receiver>,
+    /// Its number: see [`Holder`].
+    pub no: u32,
     /// What the token is good for; never more than the receiver is.
     pub scopes: ScopeSet,
+}
+
+impl Access {
+    /// The same under the rights that its holder has now.
+    pub fn anew(&self, holder: Option<&Holder>, needed: Scope) -> Result<Self, Refusal> {
+        let holder = holder.filter(|holder| holder.no == self.no).ok_or(Refusal::InvalidToken)?;
+        let granted = ScopeSet::of(holder.receiver.scopes.iter().copied());
+        Self::of(holder, self.scopes.and(granted), needed)
+    }
+
+    fn of(holder: &Holder, scopes: ScopeSet, needed: Scope) -> Result<Self, Refusal> {
+        if !scopes.allows(needed) {
+            return Err(Refusal::InsufficientScope);
+        }
+        let (client, receiver) = (holder.client.clone(), holder.receiver.clone());
+        Ok(Self { client, receiver, no: holder.no, scopes })
+    }
 }
 
 /// Who a bearer belongs to, whatever he may do.
@@ -76,8 +96,8 @@ pub struct Access {
 pub struct Known {
     /// The client.
     pub client: Arc<Client>,
-    /// Its rights as a receiver, if it is one.
-    pub receiver: Option<Arc<Receiver>>,
+    /// The same with its rights, if it is a receiver.
+    pub holder: Option<Arc<Holder>>,
     /// What the bearer is good for.
     pub scopes: ScopeSet,
 }
@@ -85,12 +105,8 @@ pub struct Known {
 impl Known {
     /// Access to what needs `needed`.
     pub fn access(self, needed: Scope) -> Result<Access, Refusal> {
-        match self.receiver {
-            Some(receiver) if self.scopes.allows(needed) => {
-                Ok(Access { client: self.client, receiver, scopes: self.scopes })
-            }
-            _ => Err(Refusal::InsufficientScope),
-        }
+        let holder = self.holder.ok_or(Refusal::InsufficientScope)?;
+        Access::of(&holder, self.scopes, needed)
     }
 }
 
@@ -188,6 +204,27 @@ mod tests {
         assert_eq!(manage.and(manage).to_string(), "ssf.read ssf.manage");
         assert_eq!((read.to_string().as_str(), manage.to_string().as_str()), ("ssf.read", "ssf.manage"));
         assert!(none.is_empty() && ScopeSet::parse("ssf.readx SSF.READ ssf.read\tssf.manage").is_empty());
+    }
+
+    #[test]
+    fn rights_that_changed_count_and_another_of_the_name_is_nobody() {
+        let holder = |no, scopes: &[Scope]| {
+            let receiver = Arc::new(Receiver { scopes: scopes.to_vec(), ..Receiver::default() });
+            let client = serde_json::from_value(serde_json::json!({ "id": "c", "receiver": {} }));
+            Arc::new(Holder { client: Arc::new(client.unwrap()), receiver, no })
+        };
+        let before = holder(7, &[Scope::Manage]);
+        let known = Known {
+            client: before.client.clone(),
+            holder: Some(before),
+            scopes: ScopeSet::parse("ssf.manage"),
+        };
+        let access = known.access(Scope::Manage).unwrap();
+        let anew = |holder: &Holder| access.anew(Some(holder), Scope::Manage).map(|a| a.scopes.to_string());
+        assert_eq!(anew(&holder(7, &[Scope::Read, Scope::Manage])), Ok("ssf.read ssf.manage".into()));
+        assert_eq!(anew(&holder(7, &[Scope::Read])), Err(Refusal::InsufficientScope));
+        assert_eq!(anew(&holder(8, &[Scope::Manage])), Err(Refusal::InvalidToken));
+        assert_eq!(access.anew(None, Scope::Manage).err(), Some(Refusal::InvalidToken));
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Judge {
         }
         let Some(known) = view.client(hash) else { return Ok(None) };
         let client = known.at(self.now_s()).cloned().ok_or(Refusal::InvalidToken)?;
-        Ok(Some(Known { client, receiver: None, scopes: ScopeSet::default() }))
+        Ok(Some(Known { client, holder: None, scopes: ScopeSet::default() }))
     }
 
     fn now_s(&self) -> i64 {
@@ -84,7 +84,7 @@ impl Judge {
         let granted = ScopeSet::of(holder.receiver.scopes.iter().copied());
         Some(Known {
             client: holder.client.clone(),
-            receiver: Some(holder.receiver.clone()),
+            holder: Some(holder.clone()),
             scopes: ScopeSet::of(scopes.iter().copied()).and(granted),
         })
     }

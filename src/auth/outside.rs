@@ -129,7 +129,7 @@ impl Outside {
         let holder = view.receivers.of_outside(&server.id, claims.client_id.as_deref()?)?;
         Some(Known {
             client: holder.client.clone(),
-            receiver: Some(holder.receiver.clone()),
+            holder: Some(holder.clone()),
             scopes: claims.scopes.and(ScopeSet::of(holder.receiver.scopes.iter().copied())),
         })
     }

@@ -101,7 +101,7 @@ impl Own {
         }
         Some(Known {
             client: holder.client.clone(),
-            receiver: Some(receiver.clone()),
+            holder: Some(holder.clone()),
             scopes: claims.scopes.and(ScopeSet::of(receiver.scopes.iter().copied())),
         })
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`header`]: how a token may come, what a refusal says, other people's streams · [`builtin`]: tokens asked for and
 //!   used · [`forged`]: tokens that are none · [`assertion`]: `private_key_jwt` · [`revoked`]: what is taken back stays so
+//! - [`held`]: rights that are taken away while a body is on its way
 //! - [`operators`]: secrets and long-lived tokens, made and rotated · [`outside`]: other authorization servers
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,6 +20,7 @@ mod assertion;
 mod builtin;
 mod forged;
 mod header;
+mod held;
 mod operators;
 mod outside;
 mod revoked;
