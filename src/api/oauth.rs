@@ -18,6 +18,7 @@ use crate::auth::form::{BODY_BYTES_MAX, Form};
 use crate::auth::oauth::Error;
 use crate::auth::server::Server;
 use crate::hub::object::{Object, ObjectKind};
+use crate::hub::receivers::Holder;
 use crate::tenant::TenantId;
 
 /// What a client must do about a 401 (RFC 6749, 5.2; RFC 7617, 2.1).
@@ -73,6 +74,20 @@ fn server(api: &Api) -> Result<&Server, Problem> {
     api.token_server.as_ref().ok_or_else(Problem::not_found)
 }
 
+/// The client that authenticated, and did not ask too often: a request costs a signature or an entry, and is counted with
+/// its calls of the management API. Nobody else can use up its rate: who does not authenticate is not counted there.
+async fn client(
+    api: &Api,
+    server: &Server,
+    (tenant, headers, form): (&TenantId, &HeaderMap, &Form),
+    endpoint: &str,
+) -> Result<Arc<Holder>, Error> {
+    let holder = server.authenticate(tenant, headers, form, endpoint).await?;
+    let taken = api.take_call(tenant, &holder.client);
+    taken.map_err(|too| Error::TooOften { retry_after_s: too.retry_after_s() })?;
+    Ok(holder)
+}
+
 /// `POST oauth/token`.
 pub async fn token(
     State(api): State<Arc<Api>>,
@@ -80,8 +95,11 @@ pub async fn token(
     request: Request,
 ) -> Result<Response, Problem> {
     let (tenant, headers, form) = asked(&api, &tenant, request).await?;
+    let server = server(&api)?;
     let granted = match form {
-        Ok(form) => server(&api)?.token(&tenant, &headers, &form).await,
+        Ok(form) => client(&api, server, (&tenant, &headers, &form), "token")
+            .await
+            .and_then(|holder| server.token(&tenant, &holder, &form)),
         Err(error) => Err(error),
     };
     let error = granted.as_ref().err().map_or("granted", |error| error.code());
@@ -104,8 +122,11 @@ pub async fn revoke(
     request: Request,
 ) -> Result<Response, Problem> {
     let (tenant, headers, form) = asked(&api, &tenant, request).await?;
+    let server = server(&api)?;
     let claims = match form {
-        Ok(form) => server(&api)?.to_revoke(&tenant, &headers, &form).await,
+        Ok(form) => client(&api, server, (&tenant, &headers, &form), "revoke")
+            .await
+            .and_then(|holder| server.to_revoke(&tenant, &holder, &form)),
         Err(error) => Err(error),
     };
     let done = match claims {

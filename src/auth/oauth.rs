@@ -22,6 +22,11 @@ pub enum Error {
         /// `Retry-After` (s).
         retry_after_s: u64,
     },
+    /// Too many requests of this client, which authenticated: 429.
+    TooOften {
+        /// `Retry-After` (s).
+        retry_after_s: u64,
+    },
     /// Nobody can tell now: 503.
     Unavailable {
         /// `Retry-After` (s).
@@ -34,7 +39,7 @@ impl Error {
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidClient => 401,
-            Self::TooMany { .. } => 429,
+            Self::TooMany { .. } | Self::TooOften { .. } => 429,
             Self::Unavailable { .. } => 503,
             _ => 400,
         }
@@ -51,7 +56,9 @@ impl Error {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedTokenType => "unsupported_token_type",
             // Not among those of RFC 6749, 5.2: those of 4.1.2.1 say it best.
-            Self::TooMany { .. } | Self::Unavailable { .. } => "temporarily_unavailable",
+            Self::TooMany { .. } | Self::TooOften { .. } | Self::Unavailable { .. } => {
+                "temporarily_unavailable"
+            }
         }
     }
 
@@ -66,6 +73,7 @@ impl Error {
             Self::UnauthorizedClient => "the token was issued to another client",
             Self::UnsupportedTokenType => "a long-lived token is revoked by an operator",
             Self::TooMany { .. } => "this client failed to authenticate too often",
+            Self::TooOften { .. } => "this client asks too often",
             Self::Unavailable { .. } => "this cannot be answered now",
         }
     }
@@ -73,7 +81,9 @@ impl Error {
     /// After how long (s) it may be tried again.
     pub fn retry_after_s(self) -> Option<u64> {
         match self {
-            Self::TooMany { retry_after_s } | Self::Unavailable { retry_after_s } => Some(retry_after_s),
+            Self::TooMany { retry_after_s }
+            | Self::TooOften { retry_after_s }
+            | Self::Unavailable { retry_after_s } => Some(retry_after_s),
             _ => None,
         }
     }

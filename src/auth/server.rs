@@ -86,9 +86,8 @@ impl Server {
         format!("{}/t/{tenant}", self.parts.public_url)
     }
 
-    /// Answers a token request (RFC 6749, 4.4.2).
-    pub async fn token(&self, tenant: &TenantId, headers: &HeaderMap, form: &Form) -> Result<Granted, Error> {
-        let holder = self.authenticate(tenant, headers, form, "token").await?;
+    /// Answers a token request (RFC 6749, 4.4.2) of a client that authenticated.
+    pub fn token(&self, tenant: &TenantId, holder: &Holder, form: &Form) -> Result<Granted, Error> {
         match form.value("grant_type") {
             Some(GRANT) => {}
             Some(_) => return Err(Error::UnsupportedGrantType),
@@ -98,21 +97,21 @@ impl Server {
         if form.resources().any(|resource| resource != issuer) {
             return Err(Error::InvalidTarget);
         }
-        let scopes = scopes(&holder, form.value("scope"))?;
+        let scopes = scopes(holder, form.value("scope"))?;
         let now_s = self.parts.clock.wall_ms().div_euclid(1000);
-        let made = self.parts.own.make((tenant, &issuer), &holder, scopes, now_s);
+        let made = self.parts.own.make((tenant, &issuer), holder, scopes, now_s);
         let access_token = made.map_err(|NoKeys| Error::Unavailable { retry_after_s: 5 })?;
         Ok(Granted { access_token, expires_in: holder.receiver.token_lifetime_s, scopes })
     }
 
-    /// The token that a client may revoke (RFC 7009, 2.1); `None`: one that is no token any more, which is as good.
-    pub async fn to_revoke(
+    /// The token that a client that authenticated may revoke (RFC 7009, 2.1); `None`: one that is no token any more, which
+    /// is as good.
+    pub fn to_revoke(
         &self,
         tenant: &TenantId,
-        headers: &HeaderMap,
+        holder: &Holder,
         form: &Form,
     ) -> Result<Option<Claims>, Error> {
-        let holder = self.authenticate(tenant, headers, form, "revoke").await?;
         let token = form.value("token").ok_or(Error::InvalidRequest("token is missing"))?;
         let hash = hash_secret(token);
         if self.parts.views.of(tenant).is_some_and(|view| view.receivers.of_bearer(&hash).is_some()) {
@@ -132,9 +131,9 @@ impl Server {
         }
     }
 
-    /// The client that authenticated. Failures under one name are counted, and too many are told so; but what is right is
+    /// The client that authenticated, at `endpoint` (`token`, `revoke`): first of all. Failures under one name are counted, and too many are told so; but what is right is
     /// let in, however many others tried before: what is kept of it cannot be guessed, and a name is known to many.
-    async fn authenticate(
+    pub async fn authenticate(
         &self,
         tenant: &TenantId,
         headers: &HeaderMap,

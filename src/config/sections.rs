@@ -92,7 +92,7 @@ pub struct Ssf {
     pub keep_alive_cron: String,
     /// How long a receiver has to hear that the hub stops its stream (ms).
     pub announce_ms: i64,
-    /// Management calls of one client, but for those about subjects, per second.
+    /// Management calls of one client, but for those about subjects, per second; with its requests to `oauth`.
     pub calls_per_s: u32,
 }
 

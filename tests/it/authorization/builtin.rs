@@ -168,6 +168,37 @@ async fn who_fails_often_waits_and_locks_nobody_out() {
 }
 
 #[tokio::test]
+async fn who_authenticates_has_a_rate_and_nobody_else_uses_it_up() {
+    let (hub, clock) = shifted_with("[ssf]\ncalls_per_s = 1\n").await;
+    // A second that passes lets one more in.
+    clock.hold();
+    let secrets = [receiver(&hub, "a", json!({})).await, receiver(&hub, "b", json!({})).await];
+    let ask = async |endpoint: &str, id: &str, secret: &str, pair: (&str, &str)| {
+        Got::of(oauth(&hub, endpoint, &[pair]).basic_auth(id, Some(secret))).await
+    };
+    let before = ask("token", "a", "wrong-wrong-wrong-1", GRANT).await;
+    assert_eq!(before.error(), (401, "invalid_client"));
+    let first = ask("token", "a", &secrets[0], GRANT).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let access = first.body["access_token"].as_str().unwrap();
+    assert_eq!(ask("revoke", "a", &secrets[0], ("token", "no-token")).await.status, 200);
+    // Two at once is all, whatever is asked; what the management API takes counts with it.
+    for (endpoint, pair) in [("token", GRANT), ("revoke", ("token", access))] {
+        let too_many = ask(endpoint, "a", &secrets[0], pair).await;
+        assert_eq!(too_many.error(), (429, "temporarily_unavailable"), "{endpoint}");
+        assert_eq!((too_many.header("retry-after"), too_many.header("cache-control")), ("1", "no-store"));
+    }
+    let managed = hub.http.get(format!("{}/ssf/streams", hub.iss("default"))).bearer_auth(access);
+    assert_eq!(Got::of(managed).await.status, 429);
+    assert_eq!(poll(&hub, "a", access).await.status, 200, "not revoked, and polls go on");
+    assert_eq!(ask("token", "a", "wrong-wrong-wrong-2", GRANT).await.error(), (401, "invalid_client"));
+    assert_eq!(ask("token", "b", &secrets[1], GRANT).await.status, 200);
+    clock.by_s(1);
+    assert_eq!(ask("token", "a", &secrets[0], GRANT).await.status, 200);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn clients_find_out_by_themselves() {
     let hub = Hub::start().await;
     let issuer = hub.iss("default");
