@@ -15,13 +15,17 @@ fn scopes() -> [&'static str; 2] {
 
 /// The protected resource (RFC 9728, 2). `servers` are the issuers whose tokens it takes.
 pub fn protected_resource(issuer: &str, servers: &[&str]) -> Value {
-    json!({
+    let mut resource = json!({
         "resource": issuer,
-        "authorization_servers": servers,
         "scopes_supported": scopes(),
         "bearer_methods_supported": ["header"],
         "resource_name": "ssf-hub",
-    })
+    });
+    if !servers.is_empty() {
+        // What has no elements is left out (3.2).
+        resource["authorization_servers"] = servers.into();
+    }
+    resource
 }
 
 /// The authorization server (RFC 8414, 2).
@@ -34,7 +38,7 @@ pub fn authorization_server(issuer: &str) -> Value {
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "jwks_uri": format!("{issuer}/jwks.json"),
         "scopes_supported": scopes(),
-        // Required, and empty: there is no authorization endpoint.
+        // Required, and so not left out though it is empty: there is no authorization endpoint (ADR 0012).
         "response_types_supported": [],
         "grant_types_supported": [super::server::GRANT],
         "token_endpoint_auth_methods_supported": methods,
@@ -43,4 +47,17 @@ pub fn authorization_server(issuer: &str) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": algs,
         "protected_resources": [issuer],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_elements_is_left_out_unless_it_must_be_there() {
+        let at = |servers: &[&str]| protected_resource("https://h/t/a", servers);
+        assert_eq!(at(&["https://as"])["authorization_servers"], json!(["https://as"]));
+        assert!(at(&[]).get("authorization_servers").is_none());
+        assert_eq!(authorization_server("https://h/t/a")["response_types_supported"], json!([]));
+    }
 }

@@ -1,6 +1,6 @@
 //! The built-in authorization server: how a client asks, what it gets, what it finds out by itself.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::hub::{Hub, Setup};
 use super::super::peers::{claims_of, now_s};
@@ -243,6 +243,10 @@ async fn without_the_built_in_server_its_tokens_count_no_more() {
     let get = async |path: &str| Got::of(hub.http.get(format!("{}{path}", hub.public))).await;
     assert_eq!(get("/.well-known/oauth-authorization-server/t/default").await.status, 404);
     let resource = get("/.well-known/oauth-protected-resource/t/default").await;
-    assert_eq!(resource.body["authorization_servers"], Value::from(Vec::<Value>::new()));
+    assert!(
+        resource.status == 200 && resource.body.get("authorization_servers").is_none(),
+        "{}",
+        resource.body
+    );
     hub.stop().await;
 }
