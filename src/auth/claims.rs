@@ -4,6 +4,7 @@
 //! whose the token is, is the caller's to find. Never makes a token out of a SET: `events` makes it none (SSF-TX-AUTH-09).
 
 use serde::de::DeserializeOwned;
+use serde_json::Number;
 
 use super::access::ScopeSet;
 use crate::jose::strict::Object;
@@ -69,11 +70,17 @@ fn name(object: &Object<'_>, claim: &str) -> Option<Option<String>> {
     }
 }
 
+/// A NumericDate: any JSON number (RFC 7519, 2), by the second that it lies in.
 fn time(object: &Object<'_>, claim: &str) -> Option<Option<i64>> {
-    match member::<i64>(object, claim)? {
-        Some(t) if !(0..=TIME_MAX_S).contains(&t) => None,
-        t => Some(t),
-    }
+    let Some(number) = member::<Number>(object, claim)? else { return Some(None) };
+    let whole = number.as_i64().or_else(|| number.as_f64().and_then(floor));
+    whole.filter(|t| (0..=TIME_MAX_S).contains(t)).map(Some)
+}
+
+/// The whole seconds of a number that is a time: within a range where both types are exact.
+fn floor(seconds: f64) -> Option<i64> {
+    let whole = seconds.floor();
+    (0.0..=TIME_MAX_S as f64).contains(&whole).then_some(whole as i64)
 }
 
 fn scopes(object: &Object<'_>) -> Option<ScopeSet> {
@@ -168,6 +175,30 @@ mod tests {
         }
         for bad in ["", "[]", "{\"iss\":\"a\",\"iss\":\"b\"}", "7"] {
             assert_eq!(Claims::read(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_any_number_by_its_second() {
+        let exp = |text: &str| Claims::read(format!("{{\"exp\":{text}}}").as_bytes()).map(|c| c.exp_s);
+        for (text, want) in [
+            ("1700000000", Some(Some(1_700_000_000))),
+            ("1700000000.0", Some(Some(1_700_000_000))),
+            ("1700000000.999999", Some(Some(1_700_000_000))),
+            ("1.7e9", Some(Some(1_700_000_000))),
+            ("0.5", Some(Some(0))),
+            ("-0.0", Some(Some(0))),
+            ("253402300799.9", Some(Some(253_402_300_799))),
+            ("null", Some(None)),
+            ("-0.5", None),
+            ("253402300800", None),
+            ("1e300", None),
+            ("1e400", None),
+            ("18446744073709551615", None),
+            ("\"1700000000\"", None),
+            ("true", None),
+        ] {
+            assert_eq!(exp(text), want, "{text}");
         }
     }
 

@@ -70,6 +70,12 @@ async fn an_assertion_counts_once_and_only_as_it_should_be() {
     assert_eq!(ask(&hub, &good, &[("client_id", "b")]).await.error(), (401, "invalid_client"));
     assert_eq!(ask(&hub, &good, &[]).await.status, 200, "a refused one was not taken");
 
+    // A time need not be whole (RFC 7519, 2).
+    let mut fractional = claims(&hub, "fractional");
+    fractional["iat"] = json!(now_s() as f64 + 0.25);
+    fractional["exp"] = json!(now_s() as f64 + 60.75);
+    assert_eq!(ask(&hub, &signed("JWT", &fractional), &[]).await.status, 200);
+
     // What was taken is forgotten with the process: nothing from before its start counts.
     let early = signed("JWT", &claims(&hub, "6"));
     tokio::time::sleep(std::time::Duration::from_millis(1001)).await;

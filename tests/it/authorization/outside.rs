@@ -94,6 +94,11 @@ async fn jwts_are_verified_with_its_keys() {
         ("with the whole media type", with("application/at+jwt", json!({})), (200, "")),
         ("azp", with("at+jwt", json!({ "client_id": null, "azp": "app" })), (200, "")),
         ("scp", with("at+jwt", json!({ "scope": null, "scp": ["ssf.manage"] })), (200, "")),
+        (
+            "fractions",
+            with("at+jwt", json!({ "iat": now_s() as f64 - 0.5, "exp": now_s() as f64 + 60.5 })),
+            (200, ""),
+        ),
         ("several audiences", with("at+jwt", json!({ "aud": ["x", resource] })), (200, "")),
         ("other scopes", with("at+jwt", json!({ "scope": "openid" })), (403, "insufficient_scope")),
         ("a plain JWT", with("JWT", json!({})), (401, "invalid_token")),
