@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod dialect;
+mod push_url;
 pub mod receiver;
 pub mod status;
 pub mod subject;
