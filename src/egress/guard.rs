@@ -27,6 +27,9 @@ pub enum Refused {
     /// The host is, or resolves only to, addresses that are not public and not allowed.
     #[error("the address is not allowed")]
     Address,
+    /// The host is a name that is never public, and no network inside is allowed.
+    #[error("the name is one of inside networks, and none is allowed")]
+    Name,
 }
 
 /// The operator's exceptions, and the judgement by them.
@@ -67,6 +70,8 @@ impl Guard {
             Host::Ipv6(ip) => Some(IpAddr::V6(ip)),
             // Where plain http is for loopback only, a name says which it is: no SET waits for an address to tell.
             Host::Domain(name) if plain && !self.http && !is_local(name) => return Err(Refused::Scheme),
+            // Such a name leads inside, or nowhere: said now, for no delivery could ever come of it.
+            Host::Domain(name) if self.allow.is_empty() && is_inside(name) => return Err(Refused::Name),
             // Another name may be anything here; what it resolves to is judged before a connection is made.
             Host::Domain(_) => None,
         };
@@ -81,8 +86,18 @@ impl Guard {
 
 /// Whether a name is this machine's, by its form (RFC 6761, 6.3).
 fn is_local(name: &str) -> bool {
+    lies_in(name, "localhost")
+}
+
+/// Whether a name is never one of the public DNS, by its form: this machine's, link-local (RFC 6762, 3), a home's (RFC
+/// 8375), or of a network inside (`internal` is kept for that by ICANN; clouds have their metadata there).
+fn is_inside(name: &str) -> bool {
+    ["localhost", "local", "internal", "home.arpa"].iter().any(|zone| lies_in(name, zone))
+}
+
+fn lies_in(name: &str, zone: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
+    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -119,6 +134,15 @@ mod tests {
             ("https://[2002:7f00:1::]/", Some(Refused::Address)),
             ("https://[::1]/", Some(Refused::Address)),
             ("http://[::ffff:127.0.0.1]/", Some(Refused::Scheme)),
+            ("https://localhost/x", Some(Refused::Name)),
+            ("https://LOCALHOST./x", Some(Refused::Name)),
+            ("https://a.localhost/", Some(Refused::Name)),
+            ("https://printer.local/", Some(Refused::Name)),
+            ("https://metadata.google.internal/", Some(Refused::Name)),
+            ("https://nas.home.arpa/", Some(Refused::Name)),
+            ("https://notlocalhost/", None),
+            ("https://local.example/", None),
+            ("https://internal.example.com/", None),
         ];
         for (url, want) in table {
             assert_eq!(guard(&[], true).check_url(url).err(), want, "{url}");
@@ -133,6 +157,9 @@ mod tests {
         }
         for bad in ["http://93.184.216.34/", "http://[::ffff:127.0.0.1]/", "http://10.0.0.1/"] {
             assert_eq!(open.check_url(bad).err(), Some(Refused::Scheme), "{bad}");
+        }
+        for judged_later in ["https://localhost/", "http://localhost/", "https://hub.internal/"] {
+            assert_eq!(open.check_url(judged_later).err(), None, "{judged_later}");
         }
         assert_eq!(open.check_url("http://a@127.0.0.1/").err(), Some(Refused::Userinfo));
         assert_eq!(open.check_url("https://10.0.0.1/").err(), Some(Refused::Address));

@@ -215,8 +215,10 @@ async fn by_name_only_names_that_are_wholly_outside() {
         ..Config::default()
     };
     let url = "https://localhost:4433/x";
-    let refused = Egress::new(&with(&[])).unwrap().get(url, HeaderMap::new(), 10).await;
-    assert_eq!(refused.err(), Some(Error::Refused(Refused::Address)));
+    for (allow, why) in [(&[][..], Refused::Name), (&["10.0.0.0/8"], Refused::Address)] {
+        let refused = Egress::new(&with(allow)).unwrap().get(url, HeaderMap::new(), 10).await;
+        assert_eq!(refused.err(), Some(Error::Refused(why)));
+    }
     let open = Egress::new(&with(&["127.0.0.0/8", "::1/128"])).unwrap();
     assert_eq!(open.get(url, HeaderMap::new(), 10).await.err(), Some(Error::Proxy(403)));
     let head = told.await.unwrap();

@@ -4,7 +4,7 @@ use openssl::rsa::Rsa;
 use serde_json::{Value, json};
 use ssf_hub::jose::alg::Alg;
 
-use super::super::hub::Hub;
+use super::super::hub::{Hub, Setup};
 use super::super::peers::Idp;
 use super::{Row, detail, hub_with_client, refused, send};
 
@@ -221,5 +221,42 @@ async fn operators_are_told_apart_and_one_remains() {
     assert_eq!(send(&hub, &remove("second", &hub.credential, 204)).await.status, 204);
     refused(&hub, &[remove("admin", &hub.credential, 409)]).await;
     assert_eq!(send(&hub, &remove("admin", second, 401)).await.status, 401, "that one is nobody any more");
+    hub.stop().await;
+}
+
+/// Names that lead inside are told when they are configured, not when nothing arrives.
+#[tokio::test]
+async fn names_of_inside_networks() {
+    let hub = Hub::start_as(Setup::with("[egress]\nallow_cidrs = []\n")).await;
+    let bearer = hub.put("default", "clients", "a", json!({ "new_bearer": true, "receiver": {} })).await;
+    let bearer = bearer["bearer"].as_str().unwrap();
+    let idp = Idp::new("https://idp.example", Alg::ES256);
+    let names =
+        ["localhost", "LOCALHOST.", "a.localhost", "nas.local", "metadata.google.internal", "x.home.arpa"];
+    let push = |url: &str| json!({ "delivery": { "method": "urn:ietf:rfc:8935", "endpoint_url": url } });
+    let door = format!("{}/t/default/ssf/streams", hub.public);
+    let mut rows = vec![];
+    for name in names {
+        let url = format!("https://{name}/x");
+        let create = Row::new(format!("create: {url}"), "POST", &door, 400);
+        rows.push(create.bearer(bearer).json(push(&url)));
+        let stream = json!({ "client": "a", "method": "push", "endpoint_url": url, "aud": ["a"],
+                             "events_requested": ["*"] });
+        rows.push(put(&hub, &url, "default/streams/s", stream, 400));
+        let upstream = with(&idp.upstream("hub"), "jwks", json!({ "url": url }));
+        rows.push(put(&hub, &url, "default/upstreams/kc", upstream, 400));
+    }
+    refused(&hub, &rows).await;
+    let said = send(&hub, &rows[0]).await;
+    assert!(detail(&said).contains("inside networks"), "{}", detail(&said));
+    let public = Row::new("create", "POST", &door, 201).bearer(bearer).json(push("https://local.example/x"));
+    assert_eq!(send(&hub, &public).await.status, 201);
+    hub.stop().await;
+    // Where a network inside is allowed, the address that a name leads to decides, as it is used.
+    let hub = Hub::start().await;
+    let made = hub.put("default", "clients", "a", json!({ "new_bearer": true, "receiver": {} })).await;
+    let row = Row::new("create", "POST", format!("{}/t/default/ssf/streams", hub.public), 201);
+    let row = row.bearer(made["bearer"].as_str().unwrap()).json(push("https://localhost/x"));
+    assert_eq!(send(&hub, &row).await.status, 201);
     hub.stop().await;
 }
