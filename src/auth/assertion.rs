@@ -1,8 +1,9 @@
 //! A client's assertion: who it is, signed with its own key (`private_key_jwt`; RFC 7523, 3; OpenID Connect Core, 9).
 //!
 //! In the flow: [`super::server`] hands in the payload behind the signature. Each `jti` is taken once while the assertion
-//! could be taken at all. What was taken is forgotten with the process: so one from before the start is refused, and one
-//! that does not say when it was made (`iat`) is not taken until all from before the start are over.
+//! could be taken at all. What was taken is forgotten with the process: so one that was made before the start by its client's
+//! clock, or does not say when it was made (`iat`), is not taken until all are over that could have been taken before. That
+//! is told as the hub's state: a client whose clock is behind did nothing wrong, and its next one is newer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -45,13 +46,12 @@ impl Expected<'_> {
 /// `InvalidClient`: it does not hold. `Unavailable`: it may have been taken before this process began.
 pub fn check(payload: &[u8], expected: &Expected<'_>) -> Result<(String, i64), Error> {
     let (claims, name, exp_s) = holds(payload, expected).ok_or(Error::InvalidClient)?;
-    match claims.iat_s {
-        Some(iat) if iat < expected.since_s => Err(Error::InvalidClient),
-        Some(_) => Ok((name, exp_s)),
-        None => match u64::try_from(expected.over_s() - expected.now_ms.div_euclid(1000)) {
-            Ok(left) if left > 0 => Err(Error::Unavailable { retry_after_s: left }),
-            _ => Ok((name, exp_s)),
-        },
+    let left_s = expected.over_s() - expected.now_ms.div_euclid(1000);
+    // A clock that is behind by that much passes the start so much later.
+    let behind_s = claims.iat_s.map_or(left_s, |iat| expected.since_s - iat);
+    match u64::try_from(behind_s.min(left_s)) {
+        Ok(wait_s) if wait_s > 0 => Err(Error::Unavailable { retry_after_s: wait_s }),
+        _ => Ok((name, exp_s)),
     }
 }
 
@@ -149,14 +149,16 @@ mod tests {
             ("exp", json!(995)),
             ("nbf", json!(1006)),
             ("iat", json!(1006)),
-            ("iat", json!(899)),
             ("jti", json!(null)),
             ("jti", json!(7)),
             ("events", json!({})),
         ] {
             assert_eq!(with(name, value.clone()), Err(Error::InvalidClient), "{name}: {value}");
         }
-        assert_eq!(with("iat", json!(null)), Err(Error::Unavailable { retry_after_s: 210 }));
+        for (iat, retry_after_s) in [(json!(null), 210), (json!(899), 1), (json!(890.5), 10), (json!(1), 210)]
+        {
+            assert_eq!(with("iat", iat), Err(Error::Unavailable { retry_after_s }));
+        }
     }
 
     #[test]
@@ -173,6 +175,10 @@ mod tests {
             let expected =
                 Expected { client_id: "c", audiences: &audiences, now_ms, lifetime_s: 300, since_s: 1_000 };
             assert_eq!(check(assertion(exp).to_string().as_bytes(), &expected), want, "{now_ms} {exp}");
+            // One that was made long before waits no longer: nobody took what ends so late.
+            let mut old = assertion(exp);
+            old["iat"] = json!(1);
+            assert_eq!(check(old.to_string().as_bytes(), &expected), want, "{now_ms} {exp}");
         }
     }
 
