@@ -75,9 +75,12 @@ pub struct Access {
 }
 
 impl Access {
-    /// The same under the rights that its holder has now.
+    /// The same under the rights that its holder has now. Where any token of his was revoked since, this one is taken to be
+    /// meant: the next request is judged by what it carries.
     pub fn anew(&self, holder: Option<&Holder>, needed: Scope) -> Result<Self, Refusal> {
-        let holder = holder.filter(|holder| holder.no == self.no).ok_or(Refusal::InvalidToken)?;
+        let revoked = |r: &Receiver| (r.tokens_not_before, r.revoked.clone(), r.revoked_tokens.clone());
+        let same = |now: &&Holder| now.no == self.no && revoked(&now.receiver) == revoked(&self.receiver);
+        let holder = holder.filter(same).ok_or(Refusal::InvalidToken)?;
         let granted = ScopeSet::of(holder.receiver.scopes.iter().copied());
         Self::of(holder, self.scopes.and(granted), needed)
     }
@@ -225,6 +228,10 @@ mod tests {
         assert_eq!(anew(&holder(7, &[Scope::Read])), Err(Refusal::InsufficientScope));
         assert_eq!(anew(&holder(8, &[Scope::Manage])), Err(Refusal::InvalidToken));
         assert_eq!(access.anew(None, Scope::Manage).err(), Some(Refusal::InvalidToken));
+        let mut revoked = Receiver::default();
+        revoked.revoke_issued(100);
+        let after = Holder { client: access.client.clone(), receiver: Arc::new(revoked), no: 7 };
+        assert_eq!(anew(&after), Err(Refusal::InvalidToken));
     }
 
     #[test]

@@ -102,12 +102,17 @@ async fn what_was_taken_away_while_the_body_came_counts() {
 }
 
 #[tokio::test]
-async fn a_client_that_came_in_its_place_gets_nothing_of_it() {
+async fn who_is_gone_or_locked_out_meanwhile_gets_nothing_of_it() {
     let hub = Hub::start_as(Setup::with("[limits]\nbody_read_timeout_ms = 60000\n")).await;
     let bearer = rights(&hub, "a", json!({})).await;
     let held = begin(&hub, "POST", "streams", &bearer, &json!({})).await;
     assert_eq!(hub.admin_send("DELETE", "/admin/v1/t/default/clients/a", None).await.0, 204);
-    rights(&hub, "a", json!({})).await;
+    let bearer = rights(&hub, "a", json!({})).await;
+    let (status, said) = held.end().await;
+    assert!(status == 401 && said.contains("invalid_token"), "{said}");
+    // Nor does who was locked out meanwhile.
+    let held = begin(&hub, "POST", "streams", &bearer, &json!({})).await;
+    assert_eq!(hub.admin_send("DELETE", "/admin/v1/t/default/clients/a/tokens", None).await.0, 204);
     let (status, said) = held.end().await;
     assert!(status == 401 && said.contains("invalid_token"), "{said}");
     assert_eq!(hub.admin_send("GET", "/admin/v1/t/default/streams", None).await.1, json!([]));
