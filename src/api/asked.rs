@@ -71,9 +71,7 @@ impl Api {
         needed: Scope,
     ) -> Result<Asked, Problem> {
         let asked = self.who(tenant, carried, needed).await?;
-        let client = &asked.access.client;
-        let who = (asked.tenant.clone(), client.id.clone());
-        self.rate.take(&who, client.authority.rate_per_s, self.clock.boot_ms())?;
+        self.charge(&asked.tenant, &asked.access.client)?;
         Ok(asked)
     }
 

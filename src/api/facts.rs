@@ -97,10 +97,7 @@ fn may_tell(api: &Api, tenant: &TenantId, headers: &HeaderMap) -> Result<Arc<Cli
     if !client.facts {
         return Err(Problem::new(StatusCode::FORBIDDEN, "this client may not tell facts"));
     }
-    let who = (tenant.clone(), client.id.clone());
-    api.rate.take(&who, client.authority.rate_per_s, api.clock.boot_ms()).map_err(|too| {
-        Problem::later(StatusCode::TOO_MANY_REQUESTS, "too many facts", too.retry_after_s())
-    })?;
+    api.charge(tenant, &client)?;
     Ok(client)
 }
 

@@ -55,12 +55,17 @@ async fn poll(
     let tenant = public_tenant(&tenant)?;
     let (parts, body) = request.into_parts();
     let client = api.poller(&tenant, Carried::in_parts(&parts)).await?;
+    api.charge(&tenant, &client)?;
     let view = api.views.of(&tenant).ok_or_else(Problem::not_found)?;
     let (no, _) = view.stream_of(&client.id, &stream_id).ok_or_else(Problem::not_found)?;
     api.ssf.activity.touch(&tenant, *no, api.clock.boot_ms());
     let body = unread::read(body, api.sizes.poll, api.sizes.timeout).await?;
     let request = PollRequest::parse(&body).map_err(|bad| Problem::bad_request(bad.to_string()))?;
-    match api.poll.poll(&tenant, &stream_id, request).await {
+    let polling = api.ssf.activity.polling(&tenant, *no);
+    let answer = api.poll.poll(&tenant, &stream_id, request).await;
+    drop(polling);
+    api.ssf.activity.touch(&tenant, *no, api.clock.boot_ms());
+    match answer {
         PollAnswer::Sets(json) => Ok(json_response(json)),
         PollAnswer::NoStream => Err(Problem::not_found()),
         PollAnswer::TooManyWaiting { retry_after_s } => {

@@ -45,6 +45,7 @@ pub fn transmitter(config: &Config) -> transmitter::config::Config {
         poll_batch_max: limits.poll_batch_max,
         poll_batch_bytes: limits.poll_batch_bytes,
         poll_waiters_per_client: limits.poll_waiters_per_client,
+        poll_waiters_per_stream: limits.poll_waiters_per_stream,
         poll_refusals_max: limits.poll_refusals_max,
         brake_after: outbox.brake_after,
         brake_ms: outbox.brake_ms,

@@ -40,8 +40,10 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Longest wait of a poll (ms).
     pub poll_timeout_ms: u64,
-    /// Waiting polls of one client.
+    /// Streams of one client on which a poll waits.
     pub poll_waiters_per_client: usize,
+    /// Polls that wait on one stream; one more ends the oldest.
+    pub poll_waiters_per_stream: usize,
     /// SETs in one poll answer.
     pub poll_batch_max: usize,
     /// Length of one poll answer; a single SET always fits.

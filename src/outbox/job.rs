@@ -11,10 +11,10 @@ use crate::stream::Stream;
 /// What waiters are woken by.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Signal {
-    /// Counts what became owed, and changes of the stream.
+    /// Counts what became owed.
     pub changes: u64,
-    /// Counts polls: an earlier one ends when a later one begins.
-    pub polls: u64,
+    /// Counts changes of the stream, of its status, and what goes ahead of everything else.
+    pub turns: u64,
 }
 
 /// One SET to push.
@@ -65,6 +65,8 @@ pub struct Offer {
     pub items: Vec<(Item, Arc<Claims>)>,
     /// How many are owed in all.
     pub depth: usize,
+    /// How many of those a poll may be given now.
+    pub available: usize,
     /// Those among `items` that the receiver has left without an answer so often that they now step back.
     pub stuck: Vec<Item>,
 }

@@ -129,6 +129,11 @@ impl Owed {
         (self.backlog.len() + self.active.len()).saturating_sub(self.gone.len())
     }
 
+    /// With how many of those nobody has begun.
+    pub fn untouched(&self) -> usize {
+        self.backlog.len().saturating_sub(self.gone.len())
+    }
+
     /// Everything owed, in no order.
     pub fn items(&self) -> Vec<Item> {
         let backlog = self.backlog.iter().map(|due| due.item).filter(|item| !self.gone.contains(item));
@@ -186,6 +191,7 @@ pub mod tests {
                 _ => assert_eq!(owed.begun(item(n)).is_some(), begun.contains(&n)),
             }
             assert_eq!((owed.depth(), owed.contains(item(n))), (plain.len(), plain.contains(&n)), "{round}");
+            assert_eq!(owed.untouched(), plain.iter().filter(|n| !begun.contains(*n)).count(), "{round}");
             assert!(owed.gone.len() < SWEEP_MIN.max(owed.backlog.len()));
         }
         let items: BTreeSet<u64> = owed.items().into_iter().map(|item| item.seq.0).collect();

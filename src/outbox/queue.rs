@@ -3,7 +3,7 @@
 //! In the flow: effects fill it ([`super::queues::Outbox`]), the push task or a poll empties it. An item leaves
 //! at once when its delivery is over; that it left is remembered until the journal says so too
 //! (`Settled`), so that nothing owed comes back. One short lock, never held across an await; its depth is
-//! bounded by what the state bounds.
+//! bounded by what the state bounds. What polls ask of it is in `queue/polled.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +12,17 @@ use tokio::sync::watch;
 
 use super::ahead::{Ahead, First};
 use super::attempts::Ring;
-use super::job::{Job, Landing, Offer, Signal, Todo};
+use super::job::{Job, Landing, Signal, Todo};
 use super::lanes::{Lanes, Limits, Next};
-use super::names::{Name, Names};
+use super::names::Names;
 use super::owed::{Due, Owed};
 use super::shelf::Shelf;
 use crate::hub::effect::{Claims, Flow, Item};
 use crate::set::event_type::EventType;
 use crate::stream::{Method, Stream, StreamNo};
 use crate::tenant::TenantId;
+
+mod polled;
 
 enum Work {
     Unknown,
@@ -85,18 +87,13 @@ impl Queue {
         self.signal.subscribe()
     }
 
-    /// Begins a poll: an earlier one ends. The number of this one.
-    pub fn begin_poll(&self) -> u64 {
-        let mut mine = 0;
-        self.signal.send_modify(|s| {
-            s.polls = s.polls.wrapping_add(1);
-            mine = s.polls;
-        });
-        mine
-    }
-
     fn wake(&self) {
         self.signal.send_modify(|s| s.changes = s.changes.wrapping_add(1));
+    }
+
+    /// Wakes, and what was offered before is to be looked at as well.
+    fn turn(&self) {
+        self.signal.send_modify(|s| s.turns = s.turns.wrapping_add(1));
     }
 
     /// The stream was made or changed.
@@ -113,19 +110,19 @@ impl Queue {
         inner.mended = inner.stream.is_some();
         inner.stream = Some(stream);
         drop(inner);
-        self.wake();
+        self.turn();
     }
 
     /// Whether SETs flow changed.
     pub fn set_flow(&self, flow: Flow) {
         self.inner().flow = flow;
-        self.wake();
+        self.turn();
     }
 
     /// Something outside the configuration was mended, such as a secret: what waits is tried at once.
     pub fn retry_now(&self) {
         self.inner().mended = true;
-        self.wake();
+        self.turn();
     }
 
     /// The stream was taken away: nothing is owed any more.
@@ -138,7 +135,7 @@ impl Queue {
         inner.work = Work::Unknown;
         inner.ahead = Ahead::default();
         drop(inner);
-        self.wake();
+        self.turn();
     }
 
     /// Something is owed. Said twice, it is still one item; said of what is already over, it is none.
@@ -149,11 +146,13 @@ impl Queue {
         }
         if due.claims.uri == EventType::StreamUpdated.uri() {
             inner.ahead.add(due.item, &due.claims);
-        } else if !inner.owed.add(due) {
-            return;
+            drop(inner);
+            return self.turn();
         }
-        drop(inner);
-        self.wake();
+        if inner.owed.add(due) {
+            drop(inner);
+            self.wake();
+        }
     }
 
     /// The journal says that a delivery is over.
@@ -247,69 +246,6 @@ impl Queue {
             }
         }
         owed
-    }
-
-    /// What a poll may offer: at most `max` items, oldest first. `None` unless this is a poll stream.
-    pub fn offer(&self, max: usize) -> Option<Offer> {
-        let mut inner = self.inner();
-        let Inner { stream: Some(stream), owed, work: Work::Poll(shelf), flow, ahead, .. } = &mut *inner
-        else {
-            return None;
-        };
-        let (mut offered, mut stuck, mut depth) = (vec![], vec![], 0);
-        if *flow != Flow::Shut {
-            offered.extend(ahead.items().take(max).cloned());
-            depth = ahead.len();
-        }
-        if *flow == Flow::Open {
-            let (items, tired) = shelf.offer(max - offered.len(), owed);
-            let with_claims = |item| Some((item, Arc::clone(owed.begun(item)?)));
-            offered.extend(items.into_iter().filter_map(with_claims));
-            stuck = tired;
-            depth += owed.depth();
-        }
-        Some(Offer { stream: Arc::clone(stream), items: offered, depth, stuck })
-    }
-
-    /// A receiver said that it has it, or that it never will: it leaves. Its claims, if it was still owed.
-    pub fn take_out(&self, item: Item) -> Option<Arc<Claims>> {
-        let mut inner = self.inner();
-        let claims = inner.drop_item(item)?;
-        inner.done.insert(item);
-        Some(claims)
-    }
-
-    /// A receiver could not take it for now. How often it said so; `None` when it is not owed.
-    pub fn refused(&self, item: Item) -> Option<u32> {
-        let mut inner = self.inner();
-        let Inner { owed, work: Work::Poll(shelf), .. } = &mut *inner else { return None };
-        owed.contains(item).then(|| shelf.refused(item))
-    }
-
-    /// Remembers the names of what is offered.
-    pub fn name(&self, names: impl IntoIterator<Item = (Name, Item)>) {
-        let depth = self.depth();
-        let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.into_iter().for_each(|(name, item)| known.offered(name, item));
-        known.tidy(depth, || self.owed_items());
-    }
-
-    /// The item that a name stands for; `derive` computes the name of an item.
-    pub fn named(&self, name: &Name, derive: impl Fn(Item) -> Name) -> Option<Item> {
-        let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        known.resolve(name, || self.owed_items(), derive)
-    }
-
-    /// Forgets a name.
-    pub fn forget(&self, name: &Name) {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).forget(name);
-    }
-
-    fn owed_items(&self) -> Vec<Item> {
-        let inner = self.inner();
-        let mut items = inner.owed.items();
-        items.extend(inner.ahead.items().map(|(item, _)| *item));
-        items
     }
 }
 

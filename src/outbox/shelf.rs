@@ -54,9 +54,23 @@ impl Shelf {
                 _ => break,
             }
         }
-        self.order.extend(&taken);
+        let stuck = self.count(&taken);
+        (taken.into_iter().map(|(_, item)| item).collect(), stuck)
+    }
+
+    /// The next `max` of those that were never offered; each counts as offered.
+    pub fn offer_new(&mut self, max: usize, owed: &mut Owed) -> Vec<Item> {
+        let fresh = std::iter::from_fn(|| owed.begin()).take(max);
+        let taken: Vec<_> = fresh.map(|(item, _)| (0, item)).collect();
+        self.count(&taken);
+        taken.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// Each of these is offered now. Those that step back for the first time.
+    fn count(&mut self, taken: &[(u32, Item)]) -> Vec<Item> {
+        self.order.extend(taken);
         let mut stuck = Vec::new();
-        for (round, item) in &taken {
+        for (round, item) in taken {
             let offers = self.offers.entry(*item).or_default();
             offers.made = offers.made.saturating_add(1);
             if offers.made == ROUND {
@@ -67,7 +81,7 @@ impl Shelf {
                 self.order.insert((offers.made / ROUND, *item));
             }
         }
-        (taken.into_iter().map(|(_, item)| item).collect(), stuck)
+        stuck
     }
 
     /// The receiver could not take it for now. How often it said so.
@@ -132,5 +146,11 @@ mod tests {
         owed.add(&due(2, 0));
         assert_eq!(shelf.offer(3, &mut owed).0, [item(1), item(2), item(4)]);
         assert_eq!(shelf.offer(9, &mut owed).0, [item(1), item(2), item(4), item(5)]);
+        owed.add(&due(6, 0));
+        owed.add(&due(7, 0));
+        assert_eq!(shelf.offer_new(1, &mut owed), [item(6)], "what was never offered, and no more than that");
+        assert_eq!(shelf.offer_new(9, &mut owed), [item(7)]);
+        assert!(shelf.offer_new(9, &mut owed).is_empty());
+        assert_eq!(shelf.offer(9, &mut owed).0.len(), 6, "all of them are owed still");
     }
 }

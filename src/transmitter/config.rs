@@ -40,6 +40,8 @@ pub struct Config {
     pub poll_batch_bytes: usize,
     /// Streams of one client on which a poll waits.
     pub poll_waiters_per_client: usize,
+    /// Polls that wait on one stream; one more ends the oldest.
+    pub poll_waiters_per_stream: usize,
     /// How often a receiver may report `authentication_failed` or `access_denied` for one SET by poll.
     pub poll_refusals_max: u32,
     /// Signatures made at once; 0 means one for each core but one.
@@ -66,6 +68,7 @@ impl Default for Config {
             poll_batch_max: 100,
             poll_batch_bytes: 1 << 20,
             poll_waiters_per_client: 16,
+            poll_waiters_per_stream: 8,
             poll_refusals_max: 10,
             sign_parallel: 0,
             signed_cache_max: 10_000,

@@ -20,6 +20,7 @@ pub mod post;
 pub mod projection;
 pub mod push;
 mod report;
+mod reported;
 pub mod request;
 pub mod signed;
 pub mod signer;

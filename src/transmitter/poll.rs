@@ -4,6 +4,7 @@
 //! before anything is selected (POLL-23); what was not acknowledged is offered again, oldest first.
 //! Woken only by what was published behind the durable mark. Signs outside every lock.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,21 +12,17 @@ use futures_util::future::join_all;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
-use super::answer::is_credential;
 use super::config::Config;
-use super::issue::{jti, name_of};
-use super::metrics::{DELIVERED, GAVE_UP, Metrics};
-use super::request::{PollRequest, SetErr};
+use super::metrics::Metrics;
+use super::request::PollRequest;
 use super::signer::{SignedSet, Signer};
-use super::waiting::Waiting;
+use super::waiting::{Seat, Waiting};
 use crate::clock::SharedClock;
-use crate::hub::effect::Item;
-use crate::hub::entry::{Fate, Outcome};
 use crate::operations::Operations;
 use crate::outbox::job::Offer;
-use crate::outbox::names::Name;
-use crate::outbox::outcomes::{Outcomes, reason};
+use crate::outbox::outcomes::Outcomes;
 use crate::outbox::queue::Queue;
 use crate::outbox::queues::Outbox;
 use crate::stream::{Method, Stream};
@@ -33,6 +30,8 @@ use crate::tenant::TenantId;
 
 /// What a SET costs in an answer beside its own bytes: name, quotes, separators.
 const SET_OVERHEAD: usize = 32;
+/// So long what one poll was given is not given to another that waits already.
+const HANDED_OUT: Duration = Duration::from_secs(5);
 
 /// What poll delivery works with.
 pub struct Parts {
@@ -56,7 +55,7 @@ pub struct Parts {
 
 /// Poll delivery.
 pub struct Poll {
-    parts: Parts,
+    pub(super) parts: Parts,
     waiting: Waiting,
 }
 
@@ -78,15 +77,25 @@ pub enum PollAnswer {
 enum Woken {
     /// Something changed: look again.
     Changed,
-    /// Time is up, the hub stops, or a later poll took over: answer with what there is.
+    /// What another poll was given a while ago may not have been acknowledged: look at everything.
+    Lapsed,
+    /// Too many wait on this stream, and this one has waited longest: what there is is the others' to get.
+    Replaced,
+    /// Time is up, or the hub stops: answer with what there is.
     Over,
 }
 
 impl Poll {
     /// Poll delivery.
     pub fn new(parts: Parts) -> Self {
-        let waiting = Waiting::new(parts.config.poll_waiters_per_client);
+        let waiting =
+            Waiting::new(parts.config.poll_waiters_per_client, parts.config.poll_waiters_per_stream);
         Self { parts, waiting }
+    }
+
+    /// The polls that wait.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Answers one poll. That the client may poll this stream is the caller's to check (POLL-29).
@@ -95,8 +104,6 @@ impl Poll {
         let Some(stream) = queue.stream().filter(|s| s.method == Method::Poll) else {
             return PollAnswer::NoStream;
         };
-        // A request that only acknowledges asks for nothing, so it takes nobody's place.
-        let mine = (!request.only_acknowledges()).then(|| queue.begin_poll());
         self.acknowledge(&queue, &stream, &request.ack);
         self.refuse(&queue, &stream, &request.set_errs);
         let max = request.max_events.and_then(|n| usize::try_from(n).ok());
@@ -104,7 +111,7 @@ impl Poll {
         let offer = if request.return_immediately {
             queue.offer(max)
         } else {
-            match self.wait(&queue, &stream, max, mine).await {
+            match self.wait(&queue, &stream, max).await {
                 Ok(offer) => offer,
                 Err(too_many) => return too_many,
             }
@@ -115,43 +122,50 @@ impl Poll {
         }
     }
 
-    /// Waits until something is owed, and takes it. Only what is to be returned counts as offered.
-    async fn wait(
-        &self,
-        queue: &Queue,
-        stream: &Stream,
-        max: usize,
-        mine: Option<u64>,
-    ) -> Result<Option<Offer>, PollAnswer> {
+    /// Waits until something is owed, and takes it. Only what is to be returned counts as offered. At first everything
+    /// owed is looked at, then what comes: where several polls wait, one of them gets it. What that one has not
+    /// acknowledged after a while is everybody's again.
+    async fn wait(&self, queue: &Queue, stream: &Stream, max: usize) -> Result<Option<Offer>, PollAnswer> {
         // The waiter stands before the queue is looked at: what comes in between wakes it.
         let mut changes = queue.watch();
         let mut shutdown = self.parts.shutdown.clone();
         let timeout = tokio::time::sleep(Duration::from_millis(self.parts.config.poll_timeout_ms));
         tokio::pin!(timeout);
-        let mut seat = None;
+        let (mut turns, mut lapse, mut seat) = (None, None, None);
         loop {
-            let superseded = mine.is_some_and(|mine| changes.borrow_and_update().polls != mine);
-            if superseded {
-                // The later poll gets what comes; offering it twice at once would help nobody.
-                return Ok(queue.offer(0));
+            let now = changes.borrow_and_update().turns;
+            let whole = turns.replace(now) != Some(now) || max == 0;
+            let offer = if whole { queue.offer(max) } else { queue.offer_new(max) };
+            let Some(owed) = offer else { return Ok(None) };
+            if !owed.items.is_empty() || (max == 0 && owed.depth > 0) {
+                return Ok(Some(owed));
             }
-            let offer = queue.offer(max);
-            if offer.as_ref().is_none_or(|o| !o.items.is_empty() || (max == 0 && o.depth > 0)) {
-                return Ok(offer);
+            if owed.depth > 0 && lapse.is_none() {
+                lapse = Some(Box::pin(tokio::time::sleep(HANDED_OUT)));
             }
-            if seat.is_none() {
-                let taken = self.waiting.seat(&queue.tenant, &stream.client, queue.no);
-                seat = Some(taken.ok_or(PollAnswer::TooManyWaiting { retry_after_s: 1 })?);
-            }
+            let seat = match &mut seat {
+                Some(seat) => seat,
+                none => none.insert(self.seat(queue, stream)?),
+            };
             let woken = tokio::select! {
                 changed = changes.changed() => if changed.is_ok() { Woken::Changed } else { Woken::Over },
+                () = over(&mut lapse) => Woken::Lapsed,
+                () = seat.lost() => Woken::Replaced,
                 () = &mut timeout => Woken::Over,
                 _ = shutdown.wait_for(|stop| *stop) => Woken::Over,
             };
-            if let Woken::Over = woken {
-                return Ok(queue.offer(max));
+            match woken {
+                Woken::Changed => {}
+                Woken::Lapsed => (turns, lapse) = (None, None),
+                Woken::Replaced => return Ok(queue.offer(0)),
+                Woken::Over => return Ok(queue.offer(max)),
             }
         }
+    }
+
+    fn seat(&self, queue: &Queue, stream: &Stream) -> Result<Seat<'_>, PollAnswer> {
+        let seat = self.waiting.seat(&queue.tenant, &stream.client, queue.no);
+        seat.ok_or(PollAnswer::TooManyWaiting { retry_after_s: 1 })
     }
 
     /// Signs what is offered, all at once, and writes the answer (POLL-12).
@@ -187,75 +201,18 @@ impl Poll {
         queue.name(names);
         self.parts.metrics.answered(tenant, &stream.stream_id, sets.len());
         // What cannot be signed is not available: asking again at once would not help.
-        let more_available = offer.depth > sets.len() + unsigned;
+        let more_available = offer.available > sets.len() + unsigned;
         let body = Body { sets: Sets(&sets), more_available };
         // Strings in a map always become JSON.
         PollAnswer::Sets(serde_json::to_vec(&body).unwrap_or_else(|_| br#"{"sets":{}}"#.to_vec()))
     }
+}
 
-    fn acknowledge(&self, queue: &Queue, stream: &Stream, acks: &[String]) {
-        for jti in acks {
-            if let Some(named) = self.item_of(queue, stream, jti) {
-                self.over(queue, stream, named, Fate::Delivered, None);
-            }
-        }
-    }
-
-    /// What the receiver refuses: for good, unless it speaks of a credential (AMB-30).
-    fn refuse(&self, queue: &Queue, stream: &Stream, set_errs: &[SetErr]) {
-        for SetErr { jti, err } in set_errs {
-            let Some(named) = self.item_of(queue, stream, jti) else { continue };
-            if self.parts.signer.was_revoked(&queue.tenant, named.1, stream) {
-                let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
-                tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a revoked key: signed anew");
-                continue;
-            }
-            if is_credential(err) {
-                let Some(times) = queue.refused(named.1) else { continue };
-                if times < self.parts.config.poll_refusals_max {
-                    let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
-                    tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), times, "refused by poll");
-                    continue;
-                }
-            }
-            self.over(queue, stream, named, Fate::GaveUp, Some(reason("setErrs:", err)));
-        }
-    }
-
-    /// The item that a `jti` names on this stream; `None` for unknown ones, which are ignored (POLL-32).
-    fn item_of(&self, queue: &Queue, stream: &Stream, jti: &str) -> Option<(Name, Item)> {
-        let (name, aud_json) = (name_of(jti)?, stream.aud_json());
-        let derive = |item| self.parts.signer.issuer.name(&queue.tenant, item, &aud_json);
-        Some((name, queue.named(&name, derive)?))
-    }
-
-    fn over(
-        &self,
-        queue: &Queue,
-        stream: &Stream,
-        (name, item): (Name, Item),
-        fate: Fate,
-        why: Option<Box<str>>,
-    ) {
-        queue.forget(&name);
-        let Some(claims) = queue.take_out(item) else { return };
-        let (txn, jti, tenant) = (claims.txn.as_str(), jti(&name), &queue.tenant);
-        let stream_id = stream.stream_id.as_str();
-        let after_ms = self.parts.clock.wall_ms().saturating_sub(claims.accepted_ms);
-        let ended = match fate {
-            Fate::Delivered => {
-                tracing::info!(txn, jti, %tenant, stream_id, after_ms, "acknowledged by poll");
-                DELIVERED
-            }
-            Fate::GaveUp => {
-                let error = why.as_deref().unwrap_or_default();
-                tracing::warn!(txn, jti, %tenant, stream_id, after_ms, error, "refused by poll: a dead letter");
-                self.parts.operations.note(tenant.as_str(), "dead_letter", stream_id, error, 0);
-                GAVE_UP
-            }
-        };
-        self.parts.outcomes.tell(tenant, Outcome(queue.no, item.seq, item.index, fate, why));
-        self.parts.metrics.polled(tenant, stream_id, ended);
+/// Returns when a sleep is over; without one never.
+async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) {
+    match sleep {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 

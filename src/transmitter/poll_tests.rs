@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::config::Config;
-use super::peer::{Rig, made, owed, payload, quick, spawn, stream};
+use super::peer::{Rig, made, owed, payload, quick, spawn, stream, until};
 use super::poll::{Poll, PollAnswer};
 use super::request::PollRequest;
 use crate::clock::Stopwatch;
-use crate::hub::effect::Effect;
+use crate::hub::effect::{Effect, Flow};
 use crate::hub::entry::Fate::{Delivered, GaveUp};
 use crate::stream::StreamNo;
 
@@ -142,22 +142,77 @@ async fn a_waiting_poll_is_woken_by_what_is_published() {
     tokio::time::timeout(Duration::from_secs(60), task).await.expect("it is woken").unwrap();
 }
 
+/// A poll that waits: what it is given, when it is.
+fn waiter(rig: &Arc<Rig>, poll: &Arc<Poll>) -> tokio::sync::oneshot::Receiver<Value> {
+    let (rig, poll, (tell, told)) = (rig.clone(), poll.clone(), tokio::sync::oneshot::channel());
+    spawn(async move { drop(tell.send(ask(&rig, &poll, "{}").await)) });
+    told
+}
+
+async fn all_wait(poll: &Poll, polls: usize) {
+    until("they wait", || poll.waiting().polls() == polls).await;
+}
+
 #[tokio::test]
-async fn a_second_poll_ends_the_first_but_an_acknowledgement_does_not() {
+async fn several_polls_wait_and_each_set_wakes_one_of_them() {
     let rig = Arc::new(rig(0..0));
-    let poll = rig.poll(Config { poll_timeout_ms: 30_000, poll_waiters_per_client: 1, ..quick() });
-    let (waiter, asked) = (rig.clone(), poll.clone());
-    let first = spawn(async move { assert!(numbers(&ask(&waiter, &asked, "{}").await).is_empty()) });
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    let poll = rig.poll(Config { poll_timeout_ms: 600_000, ..quick() });
+    let mut one = waiter(&rig, &poll);
+    let mut two = waiter(&rig, &poll);
+    all_wait(&poll, 2).await;
     ask(&rig, &poll, r#"{"ack":[],"maxEvents":0,"returnImmediately":true}"#).await;
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    assert!(!first.is_finished());
-    let (waiter, asked) = (rig.clone(), poll.clone());
-    let second = spawn(async move { assert_eq!(numbers(&ask(&waiter, &asked, "{}").await), [1]) });
-    first.await.unwrap();
-    assert!(!second.is_finished());
+    assert!(numbers(&ask(&rig, &poll, NOW).await).is_empty(), "who does not wait ends nobody's wait either");
+    all_wait(&poll, 2).await;
     rig.publish(&[owed(1, 1, 1)]);
-    second.await.unwrap();
+    let (answer, other) = tokio::select! {
+        answer = &mut one => (answer.unwrap(), two),
+        answer = &mut two => (answer.unwrap(), one),
+    };
+    assert_eq!((numbers(&answer), answer.get("moreAvailable")), (vec![1], None));
+    let ack = serde_json::json!({ "ack": jtis(&answer), "returnImmediately": true }).to_string();
+    assert!(numbers(&ask(&rig, &poll, &ack).await).is_empty());
+    all_wait(&poll, 1).await;
+    rig.publish(&[owed(1, 2, 2)]);
+    assert_eq!(numbers(&other.await.unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn what_one_poll_was_given_and_does_not_acknowledge_another_one_gets() {
+    let rig = Arc::new(rig(0..0));
+    let poll = rig.poll(Config { poll_timeout_ms: 600_000, ..quick() });
+    let (one, two) = (waiter(&rig, &poll), waiter(&rig, &poll));
+    all_wait(&poll, 2).await;
+    rig.publish(&[owed(1, 1, 1)]);
+    // Long before the wait is over.
+    let both = async { (one.await.unwrap(), two.await.unwrap()) };
+    let (one, two) = tokio::time::timeout(Duration::from_secs(300), both).await.expect("both get it");
+    assert_eq!((numbers(&one), &one), (vec![1], &two));
+}
+
+#[tokio::test]
+async fn a_stream_that_flows_again_wakes_everybody_with_what_was_offered_before() {
+    let rig = Arc::new(rig(1..2));
+    let poll = rig.poll(Config { poll_timeout_ms: 600_000, ..quick() });
+    assert_eq!(numbers(&ask(&rig, &poll, NOW).await), [1]);
+    let flow = |flow| Effect::Flow { stream: StreamNo(1), flow };
+    rig.publish(&[flow(Flow::Shut)]);
+    let told = waiter(&rig, &poll);
+    all_wait(&poll, 1).await;
+    rig.publish(&[flow(Flow::Open)]);
+    assert_eq!(numbers(&told.await.unwrap()), [1]);
+}
+
+#[tokio::test]
+async fn one_poll_too_many_ends_the_one_that_has_waited_longest() {
+    let rig = Arc::new(rig(0..0));
+    let poll = rig.poll(Config { poll_timeout_ms: 600_000, poll_waiters_per_stream: 2, ..quick() });
+    let first = waiter(&rig, &poll);
+    all_wait(&poll, 1).await;
+    let _second = waiter(&rig, &poll);
+    all_wait(&poll, 2).await;
+    let _third = waiter(&rig, &poll);
+    assert_eq!(first.await.unwrap().to_string(), r#"{"sets":{}}"#);
+    all_wait(&poll, 2).await;
 }
 
 #[tokio::test]

@@ -66,11 +66,6 @@ impl PollRequest {
         }
         Ok(request)
     }
-
-    /// Whether it asks for no SETs and for no wait: it only acknowledges (RFC 8936, 2.4.2).
-    pub fn only_acknowledges(&self) -> bool {
-        self.max_events == Some(0) && self.return_immediately
-    }
 }
 
 fn acks(value: Value) -> Result<Vec<String>, Bad> {
@@ -117,9 +112,6 @@ mod tests {
         for (body, want) in cases {
             assert_eq!(PollRequest::parse(body.as_bytes()), Ok(want), "{body}");
         }
-        assert!(
-            PollRequest::parse(br#"{"maxEvents":0,"returnImmediately":true}"#).unwrap().only_acknowledges()
-        );
     }
 
     #[test]

@@ -43,7 +43,10 @@ impl Line {
         let hub = site.hub();
         let idp = sets::idp("https://idp.example", way.from);
         sets::register(&hub, "idp", &idp).await;
-        let bearer = hub.client("default", "app", false).await;
+        // It polls as fast as it is answered.
+        let app = json!({ "new_bearer": true, "authority": { "rate_per_s": 1_000_000 } });
+        let app = hub.put("default", "clients", "app", app).await;
+        let bearer = app["bearer"].as_str().unwrap().to_string();
         let pushed = Pushed::counting(over).await;
         let stream =
             |aud: &str| json!({ "client": "app", "aud": [aud], "events_requested": ["*"], "alg": way.to });

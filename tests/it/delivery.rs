@@ -178,28 +178,70 @@ async fn what_is_refused_for_good_becomes_a_dead_letter_and_the_stream_goes_on()
 }
 
 #[tokio::test]
-async fn a_long_poll_is_woken_and_a_second_one_ends_the_first() {
+async fn long_polls_of_two_replicas_wait_and_one_of_them_is_woken() {
     let receiver = PushReceiver::start().await;
     let (hub, idp, bearer) = line(&receiver).await;
-    let poll = || Box::pin(hub.poll("default", "polled", &bearer, json!({})));
+    two_replicas(&hub, &idp, &bearer).await;
+    hub.stop().await;
+}
+
+async fn two_replicas(hub: &Hub, idp: &Idp, bearer: &str) {
+    let poll = || Box::pin(hub.poll("default", "polled", bearer, json!({})));
     let (mut first, mut second) = (poll(), poll());
-    let before = lookups(&hub).await;
+    let before = lookups(hub).await;
     tokio::select! {
         early = &mut first => panic!("nothing is owed: {early:?}"),
-        () = until("the first poll is there", 30, || async { lookups(&hub).await > before }) => {}
+        early = &mut second => panic!("nothing is owed: {early:?}"),
+        () = until("both polls are there", 20, || async { lookups(hub).await > before + 1 }) => {}
     }
-    // By itself it ends after 30 s only.
-    let ended = tokio::select! {
-        ended = tokio::time::timeout(std::time::Duration::from_secs(20), &mut first) => ended,
-        early = &mut second => panic!("nothing is owed, and the first one waits as well: {early:?}"),
+    let send = async |jti: &str| {
+        let set = idp.session_revoked("hub", jti, "alice", Some(jti), "user");
+        assert_eq!(hub.push("default", "kc", &set).await.0, 202);
     };
-    let (status, ended) = ended.expect("the second poll did not end the first");
-    assert_eq!((status, &ended["sets"]), (200, &json!({})));
+    send("j").await;
+    // By itself a poll ends after 30 s only.
+    let (woken, other) = tokio::select! {
+        woken = &mut first => (woken, second),
+        woken = &mut second => (woken, first),
+    };
+    let sets = woken.1["sets"].as_object().unwrap();
+    assert_eq!(sets.len(), 1);
+    let ack = json!({ "ack": sets.keys().collect::<Vec<_>>(), "returnImmediately": true });
+    assert_eq!(hub.poll("default", "polled", bearer, ack).await.1["sets"], json!({}));
+    send("k").await;
+    let (status, answer) = other.await;
+    assert_eq!((status, answer["sets"].as_object().unwrap().len()), (200, 1), "the other one waited");
+}
+
+#[tokio::test]
+async fn who_polls_too_often_is_told_so_and_gets_everything_later() {
+    let receiver = PushReceiver::start().await;
+    let (hub, idp, _) = line(&receiver).await;
+    let client = json!({ "new_bearer": true, "authority": { "rate_per_s": 2 } });
+    let client = hub.put("default", "clients", "saas", client).await;
     let set = idp.session_revoked("hub", "j", "alice", Some("s"), "user");
-    let (woken, pushed) = tokio::join!(second, hub.push("default", "kc", &set));
-    assert_eq!(pushed.0, 202);
-    assert_eq!(woken.1["sets"].as_object().unwrap().len(), 1, "the second was woken");
-    drop(first);
+    assert_eq!(hub.push("default", "kc", &set).await.0, 202);
+    let url = format!("{}/t/default/poll/polled", hub.public);
+    let poll = || {
+        let request = hub.http.post(&url).bearer_auth(client["bearer"].as_str().unwrap());
+        request.body(r#"{"returnImmediately":true}"#).send()
+    };
+    // A machine that stands still for a while lets more of them through.
+    let mut later = None;
+    for _ in 0..1000 {
+        let answer = poll().await.unwrap();
+        match answer.status().as_u16() {
+            200 => {}
+            429 => later = Some(answer),
+            other => panic!("{other}"),
+        }
+        if later.is_some() {
+            break;
+        }
+    }
+    let later = later.expect("nobody is ever told to wait");
+    assert_eq!(later.headers()["retry-after"], "1");
+    until("it is let in again", 30, || async { poll().await.unwrap().status().as_u16() == 200 }).await;
     hub.stop().await;
 }
 

@@ -436,6 +436,42 @@ async fn bad_requests_say_why_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_receiver_whose_poll_waits_is_not_silent() {
+    let hub = Hub::start_as(Setup::with("[limits]\npoll_timeout_ms = 6000\n")).await;
+    let a = receiver(&hub, "a", json!({})).await;
+    let stream = a.create(json!({ "events_requested": [CHANGE] })).await;
+    let path = format!("{}/poll/{}", hub.iss("default"), stream["stream_id"].as_str().unwrap());
+    let begun_ms = super::peers::now_s() * 1000;
+    let poll = async {
+        let answer = hub.http.post(path).bearer_auth(&a.bearer).body("{}").send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
+            (200, r#"{"sets":{}}"#)
+        );
+    };
+    let stopped = || async {
+        let events = hub.admin_send("GET", "/admin/v1/operations", None).await.1;
+        let mut stops = events.as_array().unwrap().iter().filter(|event| event["kind"] == "stream_inactive");
+        stops.next().map(|event| event["at_ms"].as_i64().unwrap())
+    };
+    // A poll that is taken looks its stream up, and then waits.
+    let lookups = || async {
+        let page = hub.admin_send("GET", "/metrics", None).await.1;
+        let line = page.as_str().unwrap().lines().find(|line| line.starts_with("ssf_hub_stream_lookups "));
+        line.unwrap().to_string()
+    };
+    let before = lookups().await;
+    let others = async {
+        until("the poll is there", 30, || async { lookups().await != before }).await;
+        hub.put("default", "clients", "a", json!({ "receiver": { "inactivity_timeout_s": 1 } })).await;
+        until("it is stopped when nobody polls any more", 60, || async { stopped().await.is_some() }).await;
+    };
+    tokio::join!(poll, others);
+    assert!(stopped().await.unwrap() >= begun_ms + 6_000, "it was stopped while its poll waited");
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn silent_receivers_are_paused_and_told_and_rights_that_narrow_bind_at_once() {
     let hub = Hub::start_as(Setup::with("[ssf]\nkeep_alive_cron = \"* * * * * *\"\n")).await;
     let idp = idp(&hub).await;

@@ -1,0 +1,84 @@
+//! What a poll reports about earlier SETs: acknowledged, or refused (RFC 8936, 2.2 and 2.6).
+//!
+//! In the flow: behind the request, before anything is selected for its answer (POLL-23). What is over leaves the
+//! queue and is told as an outcome. A receiver's words are data: short, plain, counted.
+
+use super::answer::is_credential;
+use super::issue::{jti, name_of};
+use super::metrics::{DELIVERED, GAVE_UP};
+use super::poll::Poll;
+use super::request::SetErr;
+use crate::hub::effect::Item;
+use crate::hub::entry::{Fate, Outcome};
+use crate::outbox::names::Name;
+use crate::outbox::outcomes::reason;
+use crate::outbox::queue::Queue;
+use crate::stream::Stream;
+
+impl Poll {
+    /// What the receiver has.
+    pub(super) fn acknowledge(&self, queue: &Queue, stream: &Stream, acks: &[String]) {
+        for jti in acks {
+            if let Some(named) = self.item_of(queue, stream, jti) {
+                self.over(queue, stream, named, Fate::Delivered, None);
+            }
+        }
+    }
+
+    /// What the receiver refuses: for good, unless it speaks of a credential (AMB-30).
+    pub(super) fn refuse(&self, queue: &Queue, stream: &Stream, set_errs: &[SetErr]) {
+        for SetErr { jti, err } in set_errs {
+            let Some(named) = self.item_of(queue, stream, jti) else { continue };
+            if self.parts.signer.was_revoked(&queue.tenant, named.1, stream) {
+                let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
+                tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a revoked key: signed anew");
+                continue;
+            }
+            if is_credential(err) {
+                let Some(times) = queue.refused(named.1) else { continue };
+                if times < self.parts.config.poll_refusals_max {
+                    let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
+                    tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), times, "refused by poll");
+                    continue;
+                }
+            }
+            self.over(queue, stream, named, Fate::GaveUp, Some(reason("setErrs:", err)));
+        }
+    }
+
+    /// The item that a `jti` names on this stream; `None` for unknown ones, which are ignored (POLL-32).
+    fn item_of(&self, queue: &Queue, stream: &Stream, jti: &str) -> Option<(Name, Item)> {
+        let (name, aud_json) = (name_of(jti)?, stream.aud_json());
+        let derive = |item| self.parts.signer.issuer.name(&queue.tenant, item, &aud_json);
+        Some((name, queue.named(&name, derive)?))
+    }
+
+    fn over(
+        &self,
+        queue: &Queue,
+        stream: &Stream,
+        (name, item): (Name, Item),
+        fate: Fate,
+        why: Option<Box<str>>,
+    ) {
+        queue.forget(&name);
+        let Some(claims) = queue.take_out(item) else { return };
+        let (txn, jti, tenant) = (claims.txn.as_str(), jti(&name), &queue.tenant);
+        let stream_id = stream.stream_id.as_str();
+        let after_ms = self.parts.clock.wall_ms().saturating_sub(claims.accepted_ms);
+        let ended = match fate {
+            Fate::Delivered => {
+                tracing::info!(txn, jti, %tenant, stream_id, after_ms, "acknowledged by poll");
+                DELIVERED
+            }
+            Fate::GaveUp => {
+                let error = why.as_deref().unwrap_or_default();
+                tracing::warn!(txn, jti, %tenant, stream_id, after_ms, error, "refused by poll: a dead letter");
+                self.parts.operations.note(tenant.as_str(), "dead_letter", stream_id, error, 0);
+                GAVE_UP
+            }
+        };
+        self.parts.outcomes.tell(tenant, Outcome(queue.no, item.seq, item.index, fate, why));
+        self.parts.metrics.polled(tenant, stream_id, ended);
+    }
+}
