@@ -15,7 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 
@@ -196,10 +196,37 @@ impl Egress {
     /// body that is read. Dropping the future gives the exchange up.
     pub async fn send(&self, outbound: Outbound<'_>) -> Result<Response, Error> {
         let url = self.check_url(outbound.url)?;
-        let patience = Duration::from_millis(outbound.timeout_ms.unwrap_or(self.config.timeout_ms));
-        let waited = timeout(patience, self.exchanges.acquire()).await;
-        let _permit = waited.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
-        let clients = self.clients.load_full();
+        self.place(outbound.timeout_ms).await?.exchange(url, outbound).await
+    }
+
+    /// Waits for a place among the exchanges under way: for who has to look once more before something goes.
+    pub async fn place(&self, timeout_ms: Option<u64>) -> Result<Place<'_>, Error> {
+        let waited = timeout(self.patience(timeout_ms), self.exchanges.acquire()).await;
+        let permit = waited.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
+        Ok(Place { egress: self, _permit: permit })
+    }
+
+    fn patience(&self, timeout_ms: Option<u64>) -> Duration {
+        Duration::from_millis(timeout_ms.unwrap_or(self.config.timeout_ms))
+    }
+}
+
+/// A place for one exchange. Dropping it gives it back.
+pub struct Place<'a> {
+    egress: &'a Egress,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Place<'_> {
+    /// Sends at once; otherwise as [`Egress::send`].
+    pub async fn send(self, outbound: Outbound<'_>) -> Result<Response, Error> {
+        let url = self.egress.check_url(outbound.url)?;
+        self.exchange(url, outbound).await
+    }
+
+    async fn exchange(self, url: Url, outbound: Outbound<'_>) -> Result<Response, Error> {
+        let patience = self.egress.patience(outbound.timeout_ms);
+        let clients = self.egress.clients.load_full();
         timeout(patience, clients.exchange(url, outbound)).await.unwrap_or(Err(Error::Timeout))
     }
 }

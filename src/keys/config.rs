@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::seal::Sealing;
 use super::state::Times;
 
+/// Receivers that keep a JWKS for longer than they are told still know a new key after so long (s).
+const SLACK_S: i64 = 600;
+
 /// Settings.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +43,7 @@ impl Config {
         Times {
             ahead_ms: i64::from(self.publish_ahead_s) * 1000,
             overlap_ms: i64::from(self.overlap_s) * 1000,
+            kept_ms: (i64::from(self.jwks_max_age_s) + SLACK_S) * 1000,
         }
     }
 }

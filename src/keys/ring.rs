@@ -137,6 +137,11 @@ impl Ring {
         self.now.load().state.revoked.iter().any(|revoked| revoked.kid == kid)
     }
 
+    /// Whether receivers may not know a key yet ([`State::may_be_unknown`]).
+    pub fn may_be_unknown(&self, kid: &str) -> bool {
+        self.now.load().state.may_be_unknown(kid, self.clock.wall_ms(), self.times.kept_ms)
+    }
+
     /// Those that were revoked and signed with `alg`.
     pub fn revoked(&self, alg: Alg) -> Vec<String> {
         let now = self.now.load();

@@ -23,7 +23,7 @@ impl Clock for At {
     }
 }
 
-const TIMES: Times = Times { ahead_ms: 1_000, overlap_ms: 10_000 };
+const TIMES: Times = Times { ahead_ms: 1_000, overlap_ms: 10_000, kept_ms: 500 };
 
 fn clock() -> Arc<At> {
     Arc::new(At(AtomicI64::new(1_000_000)))

@@ -20,11 +20,13 @@ pub struct Times {
     pub ahead_ms: i64,
     /// How long the old one stays published after that (ms).
     pub overlap_ms: i64,
+    /// How long who fetched a JWKS may go by it, some time for the fetching included (ms).
+    pub kept_ms: i64,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { ahead_ms: 3_600_000, overlap_ms: 86_400_000 }
+        Self { ahead_ms: 3_600_000, overlap_ms: 86_400_000, kept_ms: 660_000 }
     }
 }
 
@@ -183,6 +185,14 @@ impl State {
         Ok(gone)
     }
 
+    /// Whether receivers may not know a key yet: it is published for less than so long, because another one of its
+    /// algorithm was revoked. One that was published ahead of its time is not new when it signs.
+    pub fn may_be_unknown(&self, kid: &str, now_ms: i64, kept_ms: i64) -> bool {
+        let of_late = |at_ms: i64| now_ms.saturating_sub(at_ms) < kept_ms;
+        let key = self.keys.iter().find(|key| key.kid == kid && of_late(key.made_ms));
+        key.is_some_and(|key| self.revoked.iter().any(|gone| gone.alg == key.alg && of_late(gone.at_ms)))
+    }
+
     /// Takes out those whose time is over.
     pub fn expire(&mut self, now_ms: i64) -> Vec<Entry> {
         self.keys.extract_if(.., |key| key.drop_at_ms.is_some_and(|at| at <= now_ms)).collect()
@@ -193,7 +203,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const TIMES: Times = Times { ahead_ms: 10, overlap_ms: 100 };
+    const TIMES: Times = Times { ahead_ms: 10, overlap_ms: 100, kept_ms: 50 };
 
     fn key(kid: &str, alg: Alg, at_ms: i64) -> Entry {
         Entry {
@@ -242,10 +252,28 @@ mod tests {
                 assert_eq!(state.may_rotate(Alg::ES256, now), Err(Unfit::TooMany(Alg::ES256)));
                 return;
             }
-            let never = Times { ahead_ms: 10, overlap_ms: 1_000_000 };
+            let never = Times { overlap_ms: 1_000_000, ..TIMES };
             state.follow(key(&format!("n{n}"), Alg::ES256, now), now, never);
         }
         panic!("no bound");
+    }
+
+    #[test]
+    fn only_a_key_that_follows_a_revoked_one_may_be_unknown() {
+        let mut state = State { keys: vec![key("a", Alg::ES256, 1000)], ..State::default() };
+        let unknown = |state: &State, kid: &str, now_ms| state.may_be_unknown(kid, now_ms, TIMES.kept_ms);
+        assert!(!unknown(&state, "a", 1000), "the first of all");
+        state.follow(key("b", Alg::ES256, 2000), 2000, TIMES);
+        assert!(!unknown(&state, "b", 2010), "rotated");
+        state.revoke("a", "op", 2040, None).unwrap();
+        assert!(
+            unknown(&state, "b", 2049) && !unknown(&state, "b", 2050),
+            "published for a while when it was wanted"
+        );
+        state.revoke("b", "op", 3000, Some(key("c", Alg::ES256, 3000))).unwrap();
+        state.keys.push(key("r", Alg::RS256, 3000));
+        assert!(unknown(&state, "c", 3000) && unknown(&state, "c", 3049) && !unknown(&state, "c", 3050));
+        assert!(!unknown(&state, "r", 3000) && !unknown(&state, "b", 3000), "another algorithm; no key");
     }
 
     #[test]

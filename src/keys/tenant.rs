@@ -74,6 +74,11 @@ impl TenantKeys {
         self.ring.is_revoked(kid)
     }
 
+    /// Whether receivers may not know a key yet: it took the place of a revoked one a short while ago.
+    pub fn may_be_unknown(&self, kid: &str) -> bool {
+        self.ring.may_be_unknown(kid)
+    }
+
     /// The names of the keys that were revoked and signed with `alg`.
     pub fn revoked(&self, alg: Alg) -> Vec<String> {
         self.ring.revoked(alg)

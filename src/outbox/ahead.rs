@@ -92,6 +92,14 @@ impl Ahead {
         }
     }
 
+    /// The first was taken and not sent: no try is counted.
+    pub fn put_back(&mut self, item: Item) {
+        if self.items.front().is_some_and(|(head, _)| *head == item) && self.place == Place::InFlight {
+            self.tries.count = self.tries.count.saturating_sub(1);
+            self.place = Place::Ready;
+        }
+    }
+
     /// It is owed no more. Its claims, if it was one of these.
     pub fn remove(&mut self, item: Item) -> Option<Arc<Claims>> {
         let at = self.items.iter().position(|(other, _)| *other == item)?;
@@ -142,6 +150,10 @@ mod tests {
         assert_eq!(ahead.next(7), First::Others(Some(40)), "the receiver's own minimum stays");
         assert_eq!(sent(&mut ahead, 40), Some((one, 2)));
         assert_eq!(ahead.next(41), First::Others(None));
+        ahead.put_back(two);
+        assert_eq!(ahead.next(41), First::Others(None), "that one was not taken");
+        ahead.put_back(one);
+        assert_eq!(sent(&mut ahead, 41), Some((one, 2)), "not sent, not counted");
         assert!(ahead.remove(one).is_some() && ahead.remove(one).is_none());
         assert_eq!(sent(&mut ahead, 42), Some((two, 1)));
         assert!(ahead.contains(two) && !ahead.contains(one));

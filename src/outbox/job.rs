@@ -54,7 +54,19 @@ pub enum Landing {
         due_ms: i64,
         /// The receiver's own minimum (ms since boot).
         floor_ms: i64,
+        /// It speaks of all that goes there, not of this one: nothing goes before it.
+        holds: bool,
     },
+}
+
+impl Landing {
+    /// Before when the receiver wants nothing at all, if it said so (ms since boot).
+    pub fn holds_until_ms(&self) -> Option<i64> {
+        match self {
+            Self::Retry { floor_ms, holds: true, .. } => Some(*floor_ms),
+            _ => None,
+        }
+    }
 }
 
 /// What a poll may offer.

@@ -203,6 +203,17 @@ impl Lanes {
         self.strain(item, now_ms, limits);
     }
 
+    /// What was taken was not sent, and says nothing of the receiver: its turn comes again, and no try is counted.
+    pub fn put_back(&mut self, item: Item, subject: u64, owed: bool) {
+        let Some(lane) = self.landed(item, subject) else { return };
+        if !owed {
+            return self.leave(subject);
+        }
+        lane.tries.count = lane.tries.count.saturating_sub(1);
+        lane.place = Place::Ready;
+        self.ready.insert((item, subject));
+    }
+
     fn strain(&mut self, item: Item, now_ms: i64, limits: &Limits) {
         // What was on its way when the receiver went down says nothing new: only probes lengthen the pause.
         if self.failures >= limits.brake_after && self.probe != Some(item) {

@@ -173,3 +173,23 @@ fn without_a_budget_retries_wait_and_fresh_items_go() {
     assert_eq!(lanes.lanes.next(50_000, &none, &mut lanes.owed), Next::Wait(Some(5)));
     assert_eq!(next(&mut lanes, 50_000), Ok((10, 2)));
 }
+
+#[test]
+fn what_was_not_sent_is_as_if_it_had_not_been_taken() {
+    let mut lanes = with(&[10, 11, 20, 30]);
+    assert_eq!(next(&mut lanes, 0), Ok((10, 1)));
+    assert_eq!(next(&mut lanes, 0), Ok((20, 1)));
+    lanes.lanes.put_back(item(10), 1, true);
+    assert_eq!(lanes.lanes.in_flight(), 1);
+    assert_eq!(next(&mut lanes, 1), Ok((10, 1)), "in its order, and it was never tried");
+    retry(&mut lanes, 10, 50, 1);
+    assert_eq!(next(&mut lanes, 1), Ok((30, 1)));
+    assert_eq!(next(&mut lanes, 50), Ok((10, 2)));
+    lanes.lanes.put_back(item(10), 1, true);
+    assert_eq!(next(&mut lanes, 51), Ok((10, 2)));
+    // Owed no more: what stands behind it goes.
+    lanes.owed.remove(item(10)).unwrap();
+    lanes.lanes.put_back(item(10), 1, false);
+    assert_eq!(next(&mut lanes, 52), Ok((11, 1)));
+    assert!(!lanes.lanes.is_braked(&LIMITS));
+}

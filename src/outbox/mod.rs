@@ -4,7 +4,7 @@
 //! and says how they went, outcomes leave for the next batch ([`outcomes::Outcomes`]). Runtime only: it is
 //! rebuilt from the state by the same effects at start. Never knows the journal, a key, or HTTP.
 //!
-//! - [`queues`], [`queue`], [`job`], [`lanes`], [`shelf`], [`names`]: what each stream is owed, in which order
+//! - [`queues`], [`queue`], [`job`], [`lanes`], `hold`, [`shelf`], [`names`]: what each stream is owed, in which order
 //! - [`originals`]: SETs that are relayed as they came
 //! - [`pace`], [`destination`], [`destinations`], [`health`], [`budget`]: when, and how much at once
 //! - [`attempts`], [`outcomes`]: how it went
@@ -15,6 +15,7 @@ pub mod budget;
 pub mod destination;
 pub mod destinations;
 pub mod health;
+mod hold;
 pub mod job;
 pub mod lanes;
 pub mod names;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::ahead::{Ahead, First};
 use super::attempts::Ring;
+use super::hold::Hold;
 use super::job::{Job, Landing, Signal, Todo};
 use super::lanes::{Lanes, Limits, Next};
 use super::names::Names;
@@ -38,6 +39,8 @@ struct Inner {
     work: Work,
     flow: Flow,
     ahead: Ahead,
+    /// Until when the receiver of a push stream wants nothing.
+    hold: Hold,
     /// The configuration changed: what waits for a retry is tried at once.
     mended: bool,
 }
@@ -66,6 +69,7 @@ impl Queue {
             work: Work::Unknown,
             flow: Flow::Open,
             ahead: Ahead::default(),
+            hold: Hold::default(),
             mended: false,
         };
         Self {
@@ -106,6 +110,9 @@ impl Queue {
                 Method::Push => Work::Push(Lanes::default()),
                 Method::Poll => Work::Poll(Shelf::default()),
             };
+        }
+        if inner.stream.as_ref().is_some_and(|old| old.endpoint_url != stream.endpoint_url) {
+            inner.hold = Hold::default();
         }
         inner.mended = inner.stream.is_some();
         inner.stream = Some(stream);
@@ -181,7 +188,8 @@ impl Queue {
             return Todo::Closed;
         }
         let mended = std::mem::take(&mut inner.mended);
-        let Inner { stream: Some(stream), owed, work: Work::Push(lanes), flow, ahead, .. } = &mut *inner
+        let Inner { stream: Some(stream), owed, work: Work::Push(lanes), flow, ahead, hold, .. } =
+            &mut *inner
         else {
             return Todo::Wait(None);
         };
@@ -189,7 +197,13 @@ impl Queue {
             lanes.release(now_ms);
             ahead.release(now_ms);
         }
-        let job = |item, claims, tries| Todo::Send(Job { item, claims, tries, stream: Arc::clone(stream) });
+        if let Err(until) = hold.check(now_ms) {
+            return Todo::Wait(until);
+        }
+        let mut job = |item, claims, tries| {
+            hold.sent(item);
+            Todo::Send(Job { item, claims, tries, stream: Arc::clone(stream) })
+        };
         let due_ms = match (*flow, ahead.next_if(*flow != Flow::Shut, now_ms)) {
             (Flow::Shut, _) | (_, First::Wait) => return Todo::Wait(None),
             (_, First::Send(item, claims, tries)) => return job(item, claims, tries),
@@ -212,12 +226,37 @@ impl Queue {
         matches!(&self.inner().work, Work::Push(lanes) if lanes.is_braked(limits))
     }
 
+    /// Whether what was taken from this stream may still be sent, now that it is ready: it is owed, the stream flows and
+    /// is what it was.
+    pub fn goes(&self, stream: &Arc<Stream>, item: Item) -> bool {
+        let inner = self.inner();
+        let same = inner.stream.as_ref().is_some_and(|now| Arc::ptr_eq(now, stream));
+        let ahead = inner.ahead.contains(item);
+        same && match inner.flow {
+            Flow::Shut => false,
+            Flow::Only(_) => ahead,
+            Flow::Open => ahead || inner.owed.contains(item),
+        }
+    }
+
+    /// What was taken was not sent. If it is still owed, it is as if it had not been taken: no try is counted.
+    pub fn put_back(&self, item: Item, subject: u64) {
+        let mut inner = self.inner();
+        inner.hold.put_back(item);
+        inner.ahead.put_back(item);
+        let owed = inner.owed.contains(item);
+        if let Work::Push(lanes) = &mut inner.work {
+            lanes.put_back(item, subject, owed);
+        }
+    }
+
     /// A post is over. Whether the item was still owed: then its outcome is to be told.
     pub fn land(&self, item: Item, subject: u64, landing: Landing, now_ms: i64, limits: &Limits) -> bool {
         let mut inner = self.inner();
+        inner.hold.landed(item, landing.holds_until_ms());
         if inner.ahead.contains(item) {
             match landing {
-                Landing::Retry { tries, due_ms, floor_ms } => {
+                Landing::Retry { tries, due_ms, floor_ms, .. } => {
                     inner.ahead.retry(item, tries, due_ms, floor_ms);
                 }
                 Landing::OverWell | Landing::OverFailed => {
@@ -230,7 +269,7 @@ impl Queue {
         let owed = inner.owed.contains(item);
         if let Work::Push(lanes) = &mut inner.work {
             match landing {
-                Landing::Retry { tries, due_ms, floor_ms } if owed => {
+                Landing::Retry { tries, due_ms, floor_ms, .. } if owed => {
                     lanes.retry(item, subject, tries, (due_ms, floor_ms), now_ms, limits);
                 }
                 Landing::OverWell => lanes.finish(item, subject, true, now_ms, limits),

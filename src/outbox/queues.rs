@@ -169,6 +169,7 @@ mod tests {
     use crate::jose::alg::Alg;
     use crate::outbox::job::{Landing, Todo};
     use crate::outbox::lanes::Limits;
+    use crate::outbox::pace::Tries;
     use crate::tenant::Seq;
 
     const LIMITS: Limits =
@@ -230,6 +231,40 @@ mod tests {
         outbox.publish(&t, &[settled(1), settled(1), settled(2)]);
         assert_eq!(queue.depth(), 0);
         assert!(!queue.land(item(2), 2, Landing::OverWell, 0, &LIMITS), "settled elsewhere meanwhile");
+    }
+
+    #[test]
+    fn what_a_receiver_asks_for_holds_all_subjects_and_then_one_goes_first() {
+        let (outbox, t) = (Outbox::default(), TenantId::default_tenant());
+        outbox.publish(&t, &[stream(Method::Push), owed(1), owed(2), owed(3), owed(4)]);
+        let queue = outbox.by_id(&t, "s").unwrap();
+        let next = |now_ms| match queue.next(now_ms, &LIMITS) {
+            Todo::Send(job) => Ok(job.item.seq.0),
+            Todo::Wait(until) => Err(until),
+            Todo::Closed => panic!("it is not closed"),
+        };
+        let asked = |n: u64, due_ms, floor_ms, now_ms| {
+            let landing = Landing::Retry { tries: Tries::default(), due_ms, floor_ms, holds: true };
+            assert!(queue.land(item(n), n, landing, now_ms, &LIMITS));
+        };
+        assert_eq!((next(0), next(0)), (Ok(1), Ok(2)));
+        asked(1, 1_000, 1_000, 0);
+        assert_eq!(next(999), Err(Some(1_000)), "3 and 4 as well");
+        queue.retry_now();
+        assert_eq!(next(999), Err(Some(1_000)), "whatever is mended here");
+        assert!(queue.land(item(2), 2, Landing::OverWell, 999, &LIMITS));
+        assert_eq!(next(999), Err(Some(1_000)));
+        assert_eq!((next(1_000), next(1_000)), (Ok(3), Err(None)), "one, to see whether it is well again");
+        asked(3, 2_000, 2_000, 1_100);
+        assert_eq!((next(1_999), next(2_000)), (Err(Some(2_000)), Ok(4)));
+        assert!(queue.land(item(4), 4, Landing::OverWell, 2_010, &LIMITS));
+        assert_eq!((next(2_010), next(2_010)), (Ok(1), Ok(3)), "it is");
+        asked(1, 9_000, 9_000, 2_020);
+        assert_eq!(next(2_020), Err(Some(9_000)));
+        let Effect::Stream { stream: Some(moved), .. } = stream(Method::Push) else { panic!("it is there") };
+        let moved = Stream { endpoint_url: Some("https://other.example/".into()), ..(*moved).clone() };
+        outbox.publish(&t, &[owed(5), Effect::Stream { no: NO, stream: Some(Arc::new(moved)) }]);
+        assert_eq!(next(2_030), Ok(5), "it was another receiver that asked");
     }
 
     #[test]

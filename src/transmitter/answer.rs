@@ -11,6 +11,9 @@ use crate::egress;
 use crate::outbox::outcomes::reason;
 use crate::outbox::pace::{Class, retry_after_ms};
 
+/// The word for a 400 that does not say why.
+const NO_REASON: &str = "http_400";
+
 /// How a push went.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -40,6 +43,14 @@ impl Answer {
         }
     }
 
+    /// Whether it may mean that the receiver does not know the key: `invalid_key`, or a 400 that does not say why.
+    pub fn may_mean_key(&self) -> bool {
+        match self {
+            Self::Failed { class: Class::Structural, reason, .. } => is_key(reason) || &**reason == NO_REASON,
+            _ => false,
+        }
+    }
+
     /// Reads an HTTP answer; `wall_ms` is what dates in `Retry-After` are measured from.
     pub fn of_http(status: u16, headers: &HeaderMap, body: &[u8], wall_ms: i64) -> Self {
         let (class, word) = match status {
@@ -47,7 +58,7 @@ impl Answer {
             400 => match err_of(body) {
                 Some(err) if is_credential(&err) => (Class::Credential, err),
                 Some(err) => (Class::Structural, err),
-                None => (Class::Structural, "http_400".into()),
+                None => (Class::Structural, NO_REASON.into()),
             },
             401 | 403 => (Class::Credential, err_of(body).unwrap_or_else(|| format!("http_{status}"))),
             408 | 425 | 429 | 500..=599 => (Class::Transient, format!("http_{status}")),
@@ -97,6 +108,11 @@ pub fn is_credential(err: &str) -> bool {
     matches!(err, "authentication_failed" | "access_denied")
 }
 
+/// The code that speaks of the key, which may only be new.
+pub fn is_key(err: &str) -> bool {
+    err == "invalid_key"
+}
+
 /// The `err` member of an error body, whatever its media type says; `None` for anything else.
 fn err_of(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -142,6 +158,7 @@ mod tests {
             let got = Answer::of_http(status, &HeaderMap::new(), body.as_bytes(), 0);
             let want = Answer::Failed { class, reason: word.into(), retry_after_ms: None };
             assert_eq!(got, want, "{status} {body}");
+            assert_eq!(got.may_mean_key(), matches!(word, "invalid_key" | "http_400"), "{status} {body}");
         }
         for status in [200, 202, 204] {
             assert_eq!(Answer::of_http(status, &HeaderMap::new(), b"whatever", 0), Answer::Taken);

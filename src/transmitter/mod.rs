@@ -12,6 +12,7 @@ mod dress;
 #[cfg(feature = "kafka")]
 pub mod followed;
 pub mod issue;
+mod landed;
 pub mod metrics;
 pub mod poll;
 pub mod pool;

@@ -221,7 +221,13 @@ impl Rig {
 
     /// Starts push delivery.
     pub fn push(&self, config: Config) {
+        self.push_over(config, egress::Config::default().connections_max);
+    }
+
+    /// The same with so many exchanges at once.
+    pub fn push_over(&self, config: Config, connections_max: usize) {
         let egress = egress::Config {
+            connections_max,
             allow_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
             connect_timeout_ms: 30_000,
             ..egress::Config::default()

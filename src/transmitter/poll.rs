@@ -175,14 +175,19 @@ impl Poll {
         let together = offer.items.len();
         let signing =
             offer.items.iter().map(|(item, claims)| signer.signed(tenant, *item, claims, stream, together));
-        let (mut sets, mut names, mut size, mut unsigned) = (Vec::new(), Vec::new(), 0_usize, 0_usize);
+        let (mut sets, mut names, mut size, mut unready) = (Vec::new(), Vec::new(), 0_usize, 0_usize);
         for (signed, (item, claims)) in join_all(signing).await.into_iter().zip(&offer.items) {
+            // Signing took its time. Who was told "paused" meanwhile gets nothing more (STAT-08).
+            if !queue.goes(stream, *item) {
+                unready += 1;
+                continue;
+            }
             let set = match signed {
                 Ok(set) => set,
                 Err(error) => {
                     let (txn, stream_id) = (claims.txn.as_str(), stream.stream_id.as_str());
                     tracing::error!(txn, %tenant, stream_id, %error, "cannot sign");
-                    unsigned += 1;
+                    unready += 1;
                     continue;
                 }
             };
@@ -200,8 +205,8 @@ impl Poll {
         }
         queue.name(names);
         self.parts.metrics.answered(tenant, &stream.stream_id, sets.len());
-        // What cannot be signed is not available: asking again at once would not help.
-        let more_available = offer.available > sets.len() + unsigned;
+        // What cannot be signed, or must not go, is not available: asking again at once would not help.
+        let more_available = offer.available > sets.len() + unready;
         let body = Body { sets: Sets(&sets), more_available };
         // Strings in a map always become JSON.
         PollAnswer::Sets(serde_json::to_vec(&body).unwrap_or_else(|_| br#"{"sets":{}}"#.to_vec()))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::config::Config;
@@ -200,6 +201,19 @@ async fn a_stream_that_flows_again_wakes_everybody_with_what_was_offered_before(
     all_wait(&poll, 1).await;
     rig.publish(&[flow(Flow::Open)]);
     assert_eq!(numbers(&told.await.unwrap()), [1]);
+}
+
+#[tokio::test]
+async fn what_is_being_signed_when_the_stream_is_paused_is_not_handed_out() {
+    let rig = rig(1..2);
+    let poll = rig.poll(quick());
+    // The first signature of all waits for its key to be made.
+    let mut asked = Box::pin(ask(&rig, &poll, NOW));
+    assert!(asked.as_mut().now_or_never().is_none());
+    rig.publish(&[Effect::Flow { stream: StreamNo(1), flow: Flow::Shut }]);
+    assert_eq!(asked.await.to_string(), r#"{"sets":{}}"#);
+    rig.publish(&[Effect::Flow { stream: StreamNo(1), flow: Flow::Open }]);
+    assert_eq!(numbers(&ask(&rig, &poll, NOW).await), [1]);
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub(super) struct Posted {
     pub(super) answer: Answer,
     pub(super) pass: Option<Pass>,
     pub(super) went: Went,
+    /// Nothing was sent: its stream does not flow any more, or is not what it was.
+    pub(super) held_back: bool,
 }
 
 impl Push {
@@ -67,6 +69,7 @@ impl Push {
             answer: Answer::no_secret(),
             pass,
             went: Went::Unsent,
+            held_back: false,
             job,
         };
         match self.text(queue, &posted.job).await {
@@ -74,7 +77,7 @@ impl Push {
             Ok((jti, kid, compact)) => {
                 (posted.jti, posted.kid) = (jti, kid);
                 if let Some(headers) = headers {
-                    self.send(&mut posted, headers, compact).await;
+                    self.send(queue, &mut posted, headers, compact).await;
                 }
             }
         }
@@ -98,30 +101,44 @@ impl Push {
         }
     }
 
-    async fn send(&self, posted: &mut Posted, headers: HeaderMap, body: Vec<u8>) {
-        let watch = Stopwatch::start();
+    async fn send(&self, queue: &Queue, posted: &mut Posted, headers: HeaderMap, body: Vec<u8>) {
         let stream = Arc::clone(&posted.job.stream);
+        let timeout_ms = Some(self.parts.config.push_timeout_ms);
+        let place = match self.parts.egress.place(timeout_ms).await {
+            Ok(place) => place,
+            Err(error) => return posted.unanswered(&error),
+        };
+        // Signing and the place took their time. Who was told "paused" or "gone" meanwhile gets nothing more (STAT-08).
+        if !queue.goes(&stream, posted.job.item) {
+            posted.held_back = true;
+            return;
+        }
+        let watch = Stopwatch::start();
         let outbound = Outbound {
             method: Method::POST,
             url: stream.endpoint_url.as_deref().unwrap_or_default(),
             headers,
             body,
             max_response_bytes: ANSWER_MAX,
-            timeout_ms: Some(self.parts.config.push_timeout_ms),
+            timeout_ms,
         };
-        match self.parts.egress.send(outbound).await {
+        match place.send(outbound).await {
             Ok(got) => {
                 let wall_ms = self.parts.clock.wall_ms();
                 let ms = i64::try_from(watch.elapsed().as_millis()).unwrap_or(i64::MAX);
                 posted.answer = Answer::of_http(got.status, &got.headers, &got.body, wall_ms);
                 (posted.status, posted.went) = (Some(got.status), Went::Answered(ms));
             }
-            Err(error) => {
-                posted.answer = Answer::of_egress(&error);
-                // The guard or our own limit said no: that says nothing of the destination.
-                let unsent = matches!(error, egress::Error::Refused(_) | egress::Error::Busy);
-                posted.went = if unsent { Went::Unsent } else { Went::Failed };
-            }
+            Err(error) => posted.unanswered(&error),
         }
+    }
+}
+
+impl Posted {
+    fn unanswered(&mut self, error: &egress::Error) {
+        self.answer = Answer::of_egress(error);
+        // The guard or our own limit said no: that says nothing of the destination.
+        let unsent = matches!(error, egress::Error::Refused(_) | egress::Error::Busy);
+        self.went = if unsent { Went::Unsent } else { Went::Failed };
     }
 }

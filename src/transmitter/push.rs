@@ -1,7 +1,7 @@
 //! Push delivery (RFC 8935): one task per push stream, several posts at once, each of another subject.
 //!
 //! In the flow: asks the destination for a place, takes from the stream's queue, signs (or relays the original),
-//! posts, and tells how it ended. Order is kept per subject across retries and dead letters. What happens if we crash
+//! posts, and tells how it ended (`landed`). Order is kept per subject across retries and dead letters. What happens if we crash
 //! on any line here: the item is still owed, and goes out again under the same name. Never logs a body or a secret.
 
 use std::sync::Arc;
@@ -13,11 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
 use tokio::sync::watch;
 
-use super::answer::Answer;
 use super::config::Config;
 use super::credential::Credential;
-use super::metrics::{FAILED, Metrics, OK};
-use super::post::Posted;
+use super::metrics::Metrics;
 use super::report::Report;
 use super::signer::Signer;
 use super::site::Site;
@@ -25,13 +23,12 @@ use crate::clock::{SharedChance, SharedClock};
 use crate::egress::Egress;
 use crate::keys::vault::Keys;
 use crate::operations::Operations;
-use crate::outbox::attempts::Attempt;
 use crate::outbox::destination::Pass;
 use crate::outbox::destinations::Destinations;
-use crate::outbox::job::{Job, Landing, Todo};
+use crate::outbox::job::{Job, Todo};
 use crate::outbox::lanes::Limits;
 use crate::outbox::outcomes::Outcomes;
-use crate::outbox::pace::{Class, Pace, Verdict};
+use crate::outbox::pace::{Class, Pace};
 use crate::outbox::queue::Queue;
 use crate::outbox::queues::Outbox;
 
@@ -71,9 +68,9 @@ pub struct Parts {
 /// Push delivery.
 pub struct Push {
     pub(super) parts: Parts,
-    pace: Pace,
-    limits: Limits,
-    report: Report,
+    pub(super) pace: Pace,
+    pub(super) limits: Limits,
+    pub(super) report: Report,
 }
 
 /// What a stream's task does after it has sent what may go.
@@ -192,82 +189,6 @@ impl Push {
     fn until(&self, boot_ms: i64) -> Duration {
         let ms = boot_ms.saturating_sub(self.parts.clock.boot_ms());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0))
-    }
-
-    /// A post is over: what follows from it. The class of its failure.
-    fn land(&self, queue: &Queue, mut posted: Posted) -> Option<Class> {
-        let now_ms = self.parts.clock.boot_ms();
-        if let Some(change) = posted.pass.take().and_then(|pass| pass.land(posted.went, now_ms)) {
-            self.report.gate(&change);
-        }
-        let job = &posted.job;
-        let (landing, class) = match &posted.answer {
-            Answer::Taken => (Landing::OverWell, None),
-            // Its key was revoked while it was on its way: that is what was refused. It goes again, signed anew.
-            Answer::Failed { .. } if self.parts.signer.is_revoked(&queue.tenant, &posted.kid) => {
-                let again = Landing::Retry { tries: job.tries, due_ms: now_ms, floor_ms: now_ms };
-                (again, Some(Class::Transient))
-            }
-            Answer::Failed { class, retry_after_ms, .. } => {
-                (self.after(queue, job, *class, now_ms, *retry_after_ms), Some(*class))
-            }
-        };
-        let was_braked = queue.is_braked(&self.limits);
-        let owed = queue.land(job.item, job.claims.subject, landing, now_ms, &self.limits);
-        self.report.brake(queue, &job.stream, was_braked, queue.is_braked(&self.limits));
-        if owed {
-            self.report.tell(queue, &posted, landing);
-        }
-        self.record(queue, &posted, landing);
-        class
-    }
-
-    fn after(&self, queue: &Queue, job: &Job, class: Class, now_ms: i64, asked_ms: Option<u64>) -> Landing {
-        let mut tries = job.tries;
-        match self.pace.after(&mut tries, class, now_ms, asked_ms, &*self.parts.chance) {
-            Verdict::Retry { due_ms, floor_ms } => {
-                // The stream was changed while this post was on its way: the failure is the old one's.
-                let changed = queue.stream().is_some_and(|now| !Arc::ptr_eq(&now, &job.stream));
-                Landing::Retry { tries, due_ms: if changed { floor_ms } else { due_ms }, floor_ms }
-            }
-            // The receiver answered, about this very SET: it is up.
-            Verdict::GiveUp if class == Class::Structural => Landing::OverWell,
-            Verdict::GiveUp => Landing::OverFailed,
-        }
-    }
-
-    /// One line, one counter, one place in the ring.
-    fn record(&self, queue: &Queue, posted: &Posted, landing: Landing) {
-        let (job, wall_ms) = (&posted.job, self.parts.clock.wall_ms());
-        let stream_id = job.stream.stream_id.as_str();
-        let taken = posted.answer == Answer::Taken;
-        self.parts.metrics.attempted(&queue.tenant, stream_id, if taken { OK } else { FAILED });
-        queue.attempts.push(Attempt {
-            at_ms: wall_ms,
-            jti: posted.jti.clone(),
-            attempt: job.tries.count,
-            status: posted.status,
-            duration_ms: posted.duration_ms,
-            error: posted.answer.reason().map(Into::into),
-        });
-        let (txn, jti, tenant) = (job.claims.txn.as_str(), posted.jti.as_str(), &queue.tenant);
-        let (status, attempt) = (posted.status.unwrap_or(0), job.tries.count);
-        let after_ms = wall_ms.saturating_sub(job.claims.accepted_ms);
-        let error = posted.answer.reason().unwrap_or_default();
-        match landing {
-            _ if taken => {
-                tracing::info!(txn, jti, %tenant, stream_id, status, attempt, after_ms, "pushed");
-            }
-            Landing::Retry { due_ms, .. } => {
-                let retry_in_ms = due_ms.saturating_sub(self.parts.clock.boot_ms());
-                tracing::warn!(
-                    txn, jti, %tenant, stream_id, status, attempt, after_ms, error, retry_in_ms, "push failed"
-                );
-            }
-            _ => tracing::warn!(
-                txn, jti, %tenant, stream_id, status, attempt, after_ms, error, "push gave up: a dead letter"
-            ),
-        }
     }
 }
 

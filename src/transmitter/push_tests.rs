@@ -1,13 +1,16 @@
 //! Push delivery against a fake receiver on loopback.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::config::Config;
 use super::peer::{Receiver, Reply, Rig, made, owed, payload, quick, stream, until};
 use crate::clock::Stopwatch;
-use crate::hub::effect::Effect;
+use crate::hub::effect::{Effect, Flow};
 use crate::hub::entry::Fate::{Delivered, GaveUp};
 use crate::jose::{Alg, KeySet, verify_compact};
 use crate::stream::{Stream, StreamNo};
@@ -109,6 +112,38 @@ async fn what_the_set_itself_is_refused_for_is_a_dead_letter_at_once() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_does_not_know_the_key_that_follows_a_revoked_one_gets_it_again() {
+    let kid = |compact: &str| {
+        let header = URL_SAFE_NO_PAD.decode(compact.split('.').next().unwrap()).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        header["kid"].as_str().unwrap().to_string()
+    };
+    // Its copy of the JWKS is renewed when each SET was refused twice.
+    let known: Arc<Mutex<Option<String>>> = Arc::default();
+    let keeps = known.clone();
+    let receiver = Receiver::start(move |s| {
+        let mut known = keeps.lock().unwrap();
+        let fits = *known.get_or_insert_with(|| kid(&s.body)) == kid(&s.body) || s.try_no > 2;
+        match (fits, s.n) {
+            (true, _) => ok(),
+            (false, 20) => json_400(r#"{"err":"invalid_key","description":"x"}"#),
+            (false, _) => Reply::status(400),
+        }
+    });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url))), owed(1, 10, 1)]);
+    rig.push(quick());
+    until("delivered", || rig.heard.len() == 1).await;
+    let old = known.lock().unwrap().clone().unwrap();
+    rig.keys.tenant(&rig.tenant).unwrap().revoke(&old, "test").unwrap();
+    rig.publish(&[owed(1, 20, 2), owed(1, 30, 3)]);
+    until("all over", || rig.heard.len() == 3).await;
+    assert!(rig.heard.list().iter().all(|(_, _, fate, _)| *fate == Delivered), "{:?}", rig.heard.list());
+    let tries = |n: u64| receiver.order().iter().filter(|x| **x == n).count();
+    assert_eq!([10, 20, 30].map(tries), [1, 3, 3]);
+}
+
+#[tokio::test]
 async fn refused_credentials_and_wrong_places_are_tried_a_few_times() {
     let receiver = Receiver::start(|s| match s.n {
         10 => Reply::status(401),
@@ -145,6 +180,27 @@ async fn retry_after_is_honoured() {
     until("delivered", || rig.heard.len() == 1).await;
     let seen = receiver.seen();
     assert!(seen[1].at - seen[0].at >= Duration::from_millis(999), "{:?}", seen[1].at - seen[0].at);
+}
+
+#[tokio::test]
+async fn retry_after_holds_whatever_goes_to_that_receiver() {
+    let later = |status| Reply { headers: vec![("retry-after", "1".into())], ..Reply::status(status) };
+    // The first one, and the one that is sent to see whether it may go on, are told to wait.
+    let receiver = Receiver::start(move |s| match (s.n, s.try_no) {
+        (1, 1) => later(429),
+        (1, 2) => later(503),
+        _ => ok(),
+    });
+    let (rig, receiver) = (Rig::new(), receiver.await);
+    rig.publish(&[made(1, stream(1, "a", Some(&receiver.url)))]);
+    rig.publish(&(1..=50).map(|n| owed(1, n, n)).collect::<Vec<_>>());
+    rig.push(Config { in_flight_per_stream: 1, ..quick() });
+    until("all delivered", || rig.heard.len() == 50).await;
+    let seen = receiver.seen();
+    let held = |from: usize| seen[from + 1].at - seen[from].at >= Duration::from_millis(999);
+    let told: Vec<_> = (0..seen.len()).filter(|at| seen[*at].n == 1).collect();
+    assert_eq!(told.len(), 3, "{:?}", receiver.order());
+    assert!(held(told[0]) && held(told[1]), "{seen:?}");
 }
 
 #[tokio::test]
@@ -291,4 +347,37 @@ async fn a_receiver_that_was_down_gets_everything_soon_after() {
     assert!(probes as u128 <= 32 + pauses, "{probes} posts at a receiver that is down, {pauses} pauses");
     up.store(true, Ordering::Relaxed);
     until("all delivered", || rig.heard.len() == 200).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_when_its_stream_is_paused_does_not_go() {
+    let (rig, receiver) = (Rig::new(), Receiver::start(|_| ok()).await);
+    let busy = Receiver::start(|_| Reply { delay_ms: 600_000, ..ok() }).await;
+    rig.publish(&[made(1, stream(1, "a", Some(&busy.url))), owed(1, 10, 1)]);
+    for (no, aud) in [(2, "b"), (3, "c"), (4, "d")] {
+        rig.publish(&[made(no, stream(no, aud, Some(&receiver.url)))]);
+    }
+    // One exchange at a time: the others wait in line, signed, in the order in which they came.
+    rig.push_over(Config { push_timeout_ms: 600_000, ..quick() }, 1);
+    until("the first is on its way", || busy.seen().len() == 1).await;
+    for (no, signatures) in [(2, 2), (3, 3), (4, 4)] {
+        rig.publish(&[owed(no, u64::from(no) * 10, 1)]);
+        until("it is signed", || rig.signer.made().get() == signatures).await;
+    }
+    let flow = |no, flow| Effect::Flow { stream: StreamNo(no), flow };
+    rig.publish(&[flow(2, Flow::Shut)]);
+    let item = super::peer::item(30);
+    rig.publish(&[Effect::Dropped { stream: StreamNo(3), item }]);
+    rig.publish(&[Effect::Stream { no: StreamNo(1), stream: None }]);
+    until("the last in line is delivered", || rig.heard.len() == 1).await;
+    assert_eq!(receiver.order(), [40], "what was paused, or dropped, did not go");
+    let queue = rig.outbox.by_id(&rig.tenant, "s2").unwrap();
+    assert!(queue.depth() == 1 && queue.attempts.list().is_empty());
+    rig.publish(&[flow(2, Flow::Open), owed(3, 31, 1)]);
+    until("the others go on", || rig.heard.len() == 3).await;
+    let mut order = receiver.order();
+    order.sort_unstable();
+    assert_eq!(order, [20, 31, 40]);
+    let made: Vec<_> = queue.attempts.list().iter().map(|attempt| attempt.attempt).collect();
+    assert_eq!(made, [1], "it was not tried before");
 }

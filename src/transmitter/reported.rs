@@ -3,7 +3,7 @@
 //! In the flow: behind the request, before anything is selected for its answer (POLL-23). What is over leaves the
 //! queue and is told as an outcome. A receiver's words are data: short, plain, counted.
 
-use super::answer::is_credential;
+use super::answer::{is_credential, is_key};
 use super::issue::{jti, name_of};
 use super::metrics::{DELIVERED, GAVE_UP};
 use super::poll::Poll;
@@ -25,13 +25,18 @@ impl Poll {
         }
     }
 
-    /// What the receiver refuses: for good, unless it speaks of a credential (AMB-30).
+    /// What the receiver refuses: for good, unless it speaks of a credential (AMB-30), or of a key that it may not know yet.
     pub(super) fn refuse(&self, queue: &Queue, stream: &Stream, set_errs: &[SetErr]) {
         for SetErr { jti, err } in set_errs {
             let Some(named) = self.item_of(queue, stream, jti) else { continue };
             if self.parts.signer.was_revoked(&queue.tenant, named.1, stream) {
                 let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
                 tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a revoked key: signed anew");
+                continue;
+            }
+            if is_key(err) && self.parts.signer.signs_with_new(&queue.tenant, stream.alg) {
+                let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
+                tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a new key: offered again");
                 continue;
             }
             if is_credential(err) {

@@ -114,6 +114,16 @@ impl Signer {
         self.keys.tenant(tenant).is_ok_and(|keys| keys.is_revoked(kid))
     }
 
+    /// Whether receivers may not know a key of the tenant yet: who refuses what it signed may know it in a while.
+    pub fn may_be_unknown(&self, tenant: &TenantId, kid: &str) -> bool {
+        self.keys.tenant(tenant).is_ok_and(|keys| keys.may_be_unknown(kid))
+    }
+
+    /// The same of the key that signs with `alg` now.
+    pub fn signs_with_new(&self, tenant: &TenantId, alg: Alg) -> bool {
+        self.keys.ready(tenant, alg).is_some_and(|key| self.may_be_unknown(tenant, key.kid()))
+    }
+
     /// Whether this SET was handed out under a key that was revoked since. Once for each such key: a refusal of what is signed
     /// anew counts.
     pub fn was_revoked(&self, tenant: &TenantId, item: Item, stream: &Stream) -> bool {

@@ -241,6 +241,34 @@ async fn a_set_that_was_on_its_way_when_its_key_was_revoked_is_no_dead_letter() 
 }
 
 #[tokio::test]
+async fn a_receiver_that_keeps_its_jwks_loses_nothing_when_a_key_is_revoked() {
+    // It goes by the JWKS that it has until it has refused three times, and does not say why.
+    let (kept, refusals) = (std::sync::OnceLock::new(), AtomicUsize::new(0));
+    let receiver = PushReceiver::answering(move |_, got| {
+        let kid = kid_of(&got.compact);
+        if *kept.get_or_init(|| kid.clone()) == kid || refusals.fetch_add(1, Ordering::Relaxed) >= 3 {
+            return StatusCode::ACCEPTED;
+        }
+        StatusCode::BAD_REQUEST
+    })
+    .await;
+    let (hub, idp, _) = furnished("[outbox]\nretry_delays_ms = [100]\n").await;
+    stream(&hub, "pushed", Some(&receiver), Alg::ES256).await;
+    push(&hub, &idp, "j").await;
+    let old = kid_of(&receiver.wait_for(1).await[0].compact);
+    let new = revoke(&hub, &old).await;
+    push(&hub, &idp, "k").await;
+    let got = receiver.wait_for(5).await;
+    assert!(got[1..].iter().all(|got| kid_of(&got.compact) == new));
+    until("all is delivered", 30, || async {
+        let status = hub.status().await;
+        status["tenants"]["default"]["owed"] == 0 && status["tenants"]["default"]["dead_letters"] == 0
+    })
+    .await;
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_polled_set_under_a_revoked_key_is_offered_anew() {
     let (hub, idp, bearer) = furnished("").await;
     stream(&hub, "polled", None, Alg::ES256).await;
@@ -255,8 +283,11 @@ async fn a_polled_set_under_a_revoked_key_is_offered_anew() {
     let new = revoke(&hub, &kid_of(&first)).await;
     let refusal = json!({ "returnImmediately": true, "setErrs": { &jti: { "err": "invalid_key", "description": "?" } } });
     let (again, second) = set(&poll(refusal.clone()).await);
-    assert_eq!((again, kid_of(&second), claims_of(&second)), (jti, new, claims_of(&first)));
+    assert_eq!((again, kid_of(&second), claims_of(&second)), (jti.clone(), new, claims_of(&first)));
+    // It may not know the new key yet.
+    assert_eq!(set(&poll(refusal).await), (jti.clone(), second));
     // A refusal of what is signed with a good key counts.
+    let refusal = json!({ "returnImmediately": true, "setErrs": { &jti: { "err": "invalid_request", "description": "?" } } });
     assert_eq!(poll(refusal).await, json!({}));
     until("it is a dead letter", 30, || async {
         hub.status().await["tenants"]["default"]["dead_letters"] == 1
