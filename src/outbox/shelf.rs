@@ -10,7 +10,7 @@ use super::owed::Owed;
 use crate::hub::effect::Item;
 
 /// Offers before an item steps back.
-const ROUND: u32 = 10;
+pub const ROUND: u32 = 10;
 
 #[derive(Clone, Copy, Default)]
 struct Offers {

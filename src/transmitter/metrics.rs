@@ -74,6 +74,7 @@ pub struct Metrics {
     poll_answers: Family<OfStream, Counter>,
     poll_offered: Family<OfStream, Counter>,
     polled: Family<ByEnd, Counter>,
+    stuck: Family<OfStream, Counter>,
 }
 
 impl Metrics {
@@ -85,6 +86,8 @@ impl Metrics {
         registry.register("poll_answers", "Answers to polls", self.poll_answers.clone());
         registry.register("poll_offered_sets", "SETs in answers to polls", self.poll_offered.clone());
         registry.register("poll_sets", "SETs whose delivery by poll is over", self.polled.clone());
+        let stuck = "SETs offered to polls often, neither acknowledged nor refused";
+        registry.register("poll_stuck_sets", stuck, self.stuck.clone());
         registry.register("signatures", "Signatures made", signatures);
         let moved = "Times that a destination's gate came into a state";
         registry.register("destination_changes", moved, self.gates.clone());
@@ -126,6 +129,12 @@ impl Metrics {
         let labels = OfStream { tenant: tenant.to_string(), stream: stream_id.into() };
         self.poll_answers.get_or_create(&labels).inc();
         self.poll_offered.get_or_create(&labels).inc_by(sets as u64);
+    }
+
+    /// So many more SETs were offered often and got no word.
+    pub fn stuck(&self, tenant: &TenantId, stream_id: &str, sets: usize) {
+        let labels = OfStream { tenant: tenant.to_string(), stream: stream_id.into() };
+        self.stuck.get_or_create(&labels).inc_by(sets as u64);
     }
 
     /// A delivery by poll is over.

@@ -175,7 +175,8 @@ impl Poll {
         let together = offer.items.len();
         let signing =
             offer.items.iter().map(|(item, claims)| signer.signed(tenant, *item, claims, stream, together));
-        let (mut sets, mut names, mut size, mut unready) = (Vec::new(), Vec::new(), 0_usize, 0_usize);
+        let (mut sets, mut names, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut size, mut unready) = (0_usize, 0_usize);
         for (signed, (item, claims)) in join_all(signing).await.into_iter().zip(&offer.items) {
             // Signing took its time. Who was told "paused" meanwhile gets nothing more (STAT-08).
             if !queue.goes(stream, *item) {
@@ -192,9 +193,7 @@ impl Poll {
                 }
             };
             if offer.stuck.contains(item) {
-                let (txn, jti, stream_id) =
-                    (claims.txn.as_str(), set.jti.as_str(), stream.stream_id.as_str());
-                tracing::warn!(txn, jti, %tenant, stream_id, "offered often, neither acknowledged nor refused");
+                stuck.push((claims.txn.clone(), set.jti.clone()));
             }
             size = size.saturating_add(set.compact.len() + SET_OVERHEAD);
             if size > self.parts.config.poll_batch_bytes && !sets.is_empty() {
@@ -204,6 +203,7 @@ impl Poll {
             sets.push(set);
         }
         queue.name(names);
+        self.tell_stuck(queue, stream, &stuck);
         self.parts.metrics.answered(tenant, &stream.stream_id, sets.len());
         // What cannot be signed, or must not go, is not available: asking again at once would not help.
         let more_available = offer.available > sets.len() + unready;

@@ -278,3 +278,32 @@ async fn only_poll_streams_are_polled() {
         assert_eq!(answer, PollAnswer::NoStream, "{id}");
     }
 }
+
+#[tokio::test]
+async fn what_is_offered_again_and_again_without_a_word_is_an_operational_event() {
+    let rig = rig(0..3);
+    let poll = rig.poll(quick());
+    let stuck = || {
+        let events = rig.operations.latest(100);
+        events.into_iter().filter(|event| event.kind == "set_stuck").collect::<Vec<_>>()
+    };
+    for _ in 1..crate::outbox::shelf::ROUND {
+        ask(&rig, &poll, NOW).await;
+    }
+    assert!(stuck().is_empty());
+    for _ in 0..5 {
+        ask(&rig, &poll, NOW).await;
+    }
+    let events = stuck();
+    assert!(events.len() == 1, "once for all of them: {events:?}");
+    assert!(
+        events[0].subject == "s1" && events[0].what.starts_with("3 SETs were offered 10 times"),
+        "{events:?}"
+    );
+    let mut registry = prometheus_client::registry::Registry::default();
+    rig.metrics.register(&mut registry, rig.outbox.clone(), rig.signer.made());
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = r#"poll_stuck_sets_total{tenant="default",stream="s1"} 3"#;
+    assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+}

@@ -13,6 +13,7 @@ use crate::hub::entry::{Fate, Outcome};
 use crate::outbox::names::Name;
 use crate::outbox::outcomes::reason;
 use crate::outbox::queue::Queue;
+use crate::outbox::shelf::ROUND;
 use crate::stream::Stream;
 
 impl Poll {
@@ -49,6 +50,18 @@ impl Poll {
             }
             self.over(queue, stream, named, Fate::GaveUp, Some(reason("setErrs:", err)));
         }
+    }
+
+    /// The receiver was offered these often, and never said anything about them. The operator should know: one event for all
+    /// of an answer.
+    pub(super) fn tell_stuck(&self, queue: &Queue, stream: &Stream, stuck: &[(String, String)]) {
+        let Some((txn, jti)) = stuck.first() else { return };
+        let (tenant, stream_id, sets) = (queue.tenant.as_str(), stream.stream_id.as_str(), stuck.len());
+        self.parts.metrics.stuck(&queue.tenant, stream_id, sets);
+        let what = format!(
+            "{sets} SETs were offered {ROUND} times, neither acknowledged nor refused; the first is {jti}, txn {txn}"
+        );
+        self.parts.operations.note(tenant, "set_stuck", stream_id, &what, 0);
     }
 
     /// The item that a `jti` names on this stream; `None` for unknown ones, which are ignored (POLL-32).
