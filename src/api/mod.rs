@@ -160,9 +160,7 @@ impl Api {
     /// Takes one request of a client's rate, `authority.rate_per_s`; 429 with `Retry-After` where there were too many.
     fn charge(&self, tenant: &TenantId, client: &Client) -> Result<(), Problem> {
         let who = (tenant.clone(), client.id.clone());
-        self.rate.take(&who, client.authority.rate_per_s, self.clock.boot_ms()).map_err(|too| {
-            Problem::later(http::StatusCode::TOO_MANY_REQUESTS, "too many requests", too.retry_after_s())
-        })
+        Ok(self.rate.take(&who, client.authority.rate_per_s, self.clock.boot_ms())?)
     }
 
     /// The client behind a bearer. An unknown one is 401 before anything else is looked at.

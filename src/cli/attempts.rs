@@ -1,4 +1,4 @@
-//! `ssf-hub attempts STREAM`: the last attempts to push, and how its destination is.
+//! `ssf-hub attempts STREAM`: the last attempts to push, or answers to polls, and how its destination is.
 
 use http::Method;
 

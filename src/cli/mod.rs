@@ -118,7 +118,7 @@ pub enum Command {
     /// Look after signing keys and the seal on key files.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Show the last attempts to push to a stream.
+    /// Show the last attempts to push to a stream, or answers to its polls.
     Attempts(attempts::Args),
     /// Look at what could not be delivered, send it again, throw it away.
     #[command(subcommand)]

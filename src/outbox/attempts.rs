@@ -1,6 +1,6 @@
 //! The last attempts of one stream, for the operator's eyes.
 //!
-//! Filled by `transmitter::push`, read by the admin API. Bounded; never holds a body, a URL or a secret.
+//! Filled by push and poll, read by the admin API. Bounded; never holds a body, a URL or a secret.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,16 +10,19 @@ use serde::Serialize;
 /// How many are kept per stream.
 pub const KEPT: usize = 20;
 
-/// One attempt to push a SET.
+/// One attempt to push a SET, one answer to a poll that held SETs, or one refusal by `setErrs`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Attempt {
     /// When it ended (ms since 1970).
     pub at_ms: i64,
-    /// Which SET.
+    /// Which SET; of several the first.
     pub jti: String,
+    /// How many, in an answer to a poll.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<usize>,
     /// Which try of it, from 1.
     pub attempt: u32,
-    /// The receiver's HTTP status, if it answered.
+    /// The receiver's HTTP status, if it answered; the hub's in an answer to a poll.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// How long it took.
@@ -60,6 +63,7 @@ mod tests {
             ring.push(Attempt {
                 at_ms: 0,
                 jti: "j".into(),
+                sets: None,
                 attempt,
                 status: Some(503),
                 duration_ms: 1,

@@ -84,6 +84,11 @@ impl Shelf {
         stuck
     }
 
+    /// How often an item was offered.
+    pub fn made(&self, item: Item) -> u32 {
+        self.offers.get(&item).map_or(0, |offers| offers.made)
+    }
+
     /// The receiver could not take it for now. How often it said so.
     pub fn refused(&mut self, item: Item) -> u32 {
         // An item offered before a restart has no entry yet; its place is that of made = 0 then.
@@ -122,6 +127,7 @@ mod tests {
         }
         assert_eq!(shelf.offer(2, &mut owed), (vec![item(1), item(2)], vec![item(1), item(2)]));
         assert_eq!(shelf.offer(2, &mut owed).0, [item(3), item(1)], "3 was never seen, so it goes first");
+        assert_eq!([1, 2, 3].map(|n| shelf.made(item(n))), [ROUND + 1, ROUND, 1]);
         remove(&mut shelf, &mut owed, 1);
         remove(&mut shelf, &mut owed, 3);
         assert_eq!(shelf.offer(9, &mut owed), (vec![item(2)], vec![]));

@@ -86,6 +86,7 @@ impl Push {
         queue.attempts.push(Attempt {
             at_ms: wall_ms,
             jti: posted.jti.clone(),
+            sets: None,
             attempt: job.tries.count,
             status: posted.status,
             duration_ms: posted.duration_ms,

@@ -16,10 +16,11 @@ use tokio::time::Sleep;
 
 use super::config::Config;
 use super::metrics::Metrics;
+use super::reported::Said;
 use super::request::PollRequest;
 use super::signer::{SignedSet, Signer};
 use super::waiting::{Seat, Waiting};
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Stopwatch};
 use crate::operations::Operations;
 use crate::outbox::job::Offer;
 use crate::outbox::outcomes::Outcomes;
@@ -170,12 +171,13 @@ impl Poll {
 
     /// Signs what is offered, all at once, and writes the answer (POLL-12).
     async fn answer(&self, queue: &Queue, offer: Offer) -> PollAnswer {
+        let watch = Stopwatch::start();
         let (tenant, stream) = (&queue.tenant, &offer.stream);
         let signer = &self.parts.signer;
         let together = offer.items.len();
         let signing =
             offer.items.iter().map(|(item, claims)| signer.signed(tenant, *item, claims, stream, together));
-        let (mut sets, mut names, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sets, mut names, mut stuck) = (Vec::<SignedSet>::new(), Vec::new(), Vec::new());
         let (mut size, mut unready) = (0_usize, 0_usize);
         for (signed, (item, claims)) in join_all(signing).await.into_iter().zip(&offer.items) {
             // Signing took its time. Who was told "paused" meanwhile gets nothing more (STAT-08).
@@ -201,6 +203,11 @@ impl Poll {
             }
             names.push((set.name, *item));
             sets.push(set);
+        }
+        if let (Some((_, item)), Some(first)) = (names.first(), sets.first()) {
+            let (jti, sets) = (first.jti.as_str(), Some(sets.len()));
+            let ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.record(queue, Said { jti, item: *item, sets, error: None }, ms);
         }
         queue.name(names);
         self.tell_stuck(queue, stream, &stuck);

@@ -307,3 +307,27 @@ async fn what_is_offered_again_and_again_without_a_word_is_an_operational_event(
     let line = r#"poll_stuck_sets_total{tenant="default",stream="s1"} 3"#;
     assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
 }
+
+#[tokio::test]
+async fn answers_that_held_sets_and_refusals_are_attempts() {
+    let rig = rig(0..3);
+    let poll = rig.poll(quick());
+    let attempts = || {
+        let list = rig.outbox.by_id(&rig.tenant, "s1").unwrap().attempts.list();
+        let shown = |a: crate::outbox::attempts::Attempt| (a.jti, a.sets, a.attempt, a.status, a.error);
+        list.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    ask(&rig, &poll, r#"{"maxEvents":0,"returnImmediately":true}"#).await;
+    assert!(attempts().is_empty(), "nothing was handed out");
+    let names = jtis(&ask(&rig, &poll, NOW).await);
+    assert_eq!(attempts(), [(names[0].clone(), Some(3), 1, Some(200), None)]);
+    let errs = serde_json::json!({ &names[1]: { "err": "invalid_request" }, "nobodys": { "err": "x" } });
+    let body = serde_json::json!({ "setErrs": errs, "returnImmediately": true }).to_string();
+    ask(&rig, &poll, &body).await;
+    let refused = (names[1].clone(), None, 1, None, Some("setErrs:invalid_request".into()));
+    assert_eq!(attempts()[1..], [refused, (names[0].clone(), Some(2), 2, Some(200), None)]);
+    for _ in 0..100 {
+        ask(&rig, &poll, NOW).await;
+    }
+    assert_eq!(attempts().len(), crate::outbox::attempts::KEPT);
+}

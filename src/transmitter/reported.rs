@@ -10,11 +10,24 @@ use super::poll::Poll;
 use super::request::SetErr;
 use crate::hub::effect::Item;
 use crate::hub::entry::{Fate, Outcome};
+use crate::outbox::attempts::Attempt;
 use crate::outbox::names::Name;
 use crate::outbox::outcomes::reason;
 use crate::outbox::queue::Queue;
 use crate::outbox::shelf::ROUND;
 use crate::stream::Stream;
+
+/// What an answer held, or what was refused.
+pub(super) struct Said<'a> {
+    /// Which SET; of several the first.
+    pub(super) jti: &'a str,
+    /// The same.
+    pub(super) item: Item,
+    /// How many, in an answer.
+    pub(super) sets: Option<usize>,
+    /// What it was refused for.
+    pub(super) error: Option<Box<str>>,
+}
 
 impl Poll {
     /// What the receiver has.
@@ -30,6 +43,11 @@ impl Poll {
     pub(super) fn refuse(&self, queue: &Queue, stream: &Stream, set_errs: &[SetErr]) {
         for SetErr { jti, err } in set_errs {
             let Some(named) = self.item_of(queue, stream, jti) else { continue };
+            self.record(
+                queue,
+                Said { jti, item: named.1, sets: None, error: Some(reason("setErrs:", err)) },
+                0,
+            );
             if self.parts.signer.was_revoked(&queue.tenant, named.1, stream) {
                 let (tenant, stream_id) = (&queue.tenant, stream.stream_id.as_str());
                 tracing::warn!(jti, %tenant, stream_id, error = %reason("", err), "refused under a revoked key: signed anew");
@@ -50,6 +68,19 @@ impl Poll {
             }
             self.over(queue, stream, named, Fate::GaveUp, Some(reason("setErrs:", err)));
         }
+    }
+
+    /// Something passed between the hub and a receiver that polls: a place in the ring.
+    pub(super) fn record(&self, queue: &Queue, said: Said<'_>, duration_ms: u64) {
+        queue.attempts.push(Attempt {
+            at_ms: self.parts.clock.wall_ms(),
+            jti: said.jti.into(),
+            sets: said.sets,
+            attempt: queue.times_offered(said.item).max(1),
+            status: said.sets.map(|_| 200),
+            duration_ms,
+            error: said.error,
+        });
     }
 
     /// The receiver was offered these often, and never said anything about them. The operator should know: one event for all

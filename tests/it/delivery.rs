@@ -73,6 +73,13 @@ async fn one_set_reaches_push_and_poll_signed_and_unchanged() {
     assert_eq!(polled["jti"].as_str(), Some(jti.as_str()));
     assert_ne!(pushed.claims["jti"], polled["jti"]);
 
+    let shown = hub.admin_send("GET", "/admin/v1/t/default/streams/polled/attempts", None).await.1;
+    let attempt = &shown["attempts"][0];
+    assert_eq!(
+        (&attempt["jti"], &attempt["sets"], &attempt["status"]),
+        (&json!(jti), &json!(1), &json!(200))
+    );
+
     // Acknowledged, it is offered no more; not before.
     let again = hub.poll("default", "polled", &bearer, json!({ "returnImmediately": true })).await.1;
     assert_eq!(again["sets"].as_object().unwrap().keys().next(), Some(jti));

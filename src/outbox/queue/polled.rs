@@ -47,6 +47,14 @@ impl Queue {
         Some(Offer { stream: Arc::clone(stream), items: offered, depth, available, stuck })
     }
 
+    /// How often an item was offered to polls.
+    pub fn times_offered(&self, item: Item) -> u32 {
+        match &self.inner().work {
+            Work::Poll(shelf) => shelf.made(item),
+            _ => 0,
+        }
+    }
+
     /// A receiver said that it has it, or that it never will: it leaves. Its claims, if it was still owed.
     pub fn take_out(&self, item: Item) -> Option<Arc<Claims>> {
         let mut inner = self.inner();
