@@ -1,16 +1,17 @@
 //! What the limits come to at worst, in memory and on disk: the table of `check-config`.
 //!
 //! Every row names the key or constant that bounds it. Computed from the configuration and from the sizes of the hub's
-//! own types; for the objects that the file names, and `default`. What the admin API makes comes on top.
+//! own types; for the objects that the file names, what its receivers may make, and `default`. What the admin API makes
+//! comes on top.
 
 use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::hub::footprint::{Per, kept};
-use crate::hub::object::{Object, ObjectKind};
 use crate::operations;
-use crate::stream::Method;
+use counts::Counts;
 
+mod counts;
 mod memory;
 
 /// A row on disk beside a row in memory: no half-empty nodes, but sled keeps what was written before for a while.
@@ -31,48 +32,6 @@ fn row(what: &str, key: &str, factors: &[usize]) -> Row {
     Row { what: what.into(), key: key.into(), bytes: factors.iter().map(|f| *f as u128).product() }
 }
 
-/// How many there are, as far as the file tells.
-struct Counts {
-    tenants: usize,
-    upstreams: usize,
-    issuers: usize,
-    streams: usize,
-    /// Of these, those that relay originals, and those that are polled.
-    relays: usize,
-    polled: usize,
-    /// Clients and authorization servers with keys of their own.
-    keyed: usize,
-}
-
-impl Counts {
-    fn of(config: &Config) -> Self {
-        let is = |what: &dyn Fn(&Object) -> bool| config.objects().iter().filter(|o| what(&o.object)).count();
-        let count = |kind| is(&|object| object.kind() == kind);
-        Self {
-            tenants: 1 + count(ObjectKind::Tenant),
-            upstreams: count(ObjectKind::Upstream),
-            issuers: count(ObjectKind::TokenIssuer),
-            streams: count(ObjectKind::Stream),
-            relays: is(&|object| matches!(object, Object::Stream(stream) if stream.relay)),
-            polled: is(&|object| matches!(object, Object::Stream(stream) if stream.method == Method::Poll)),
-            keyed: is(&|object| match object {
-                Object::Client(client) => client.receiver.as_ref().is_some_and(|r| r.jwks.is_some()),
-                Object::AuthorizationServer(server) => server.jwks.is_some(),
-                _ => false,
-            }),
-        }
-    }
-
-    fn per(&self, per: Per) -> usize {
-        match per {
-            Per::Hub => 1,
-            Per::Tenant => self.tenants,
-            Per::Upstream => self.upstreams,
-            Per::Stream => self.streams,
-        }
-    }
-}
-
 /// The table: memory, disk, and what was counted.
 pub fn worst_case(config: &Config) -> Value {
     let counts = Counts::of(config);
@@ -83,7 +42,7 @@ pub fn worst_case(config: &Config) -> Value {
     json!({
         "counted": {
             "tenants": counts.tenants, "upstreams": counts.upstreams,
-            "token_issuers": counts.issuers, "streams": counts.streams,
+            "token_issuers": counts.issuers, "streams": counts.streams, "subjects": counts.per(Per::Subject),
         },
         "memory": shown(memory),
         "disk": shown(disk),
@@ -172,6 +131,9 @@ mod tests {
                          endpoint_url = 'https://r.example/'\naud = ['r']\nevents_requested = ['*']\nrelay = true";
     const POLLED: &str = "[[client]]\nid = 'c'\nbearer_env = 'B'\n[[stream]]\nstream_id = 's'\nclient = 'c'\nmethod = 'poll'\n\
                           aud = ['r']\nevents_requested = ['*']";
+    const RECEIVER: &str = "[[client]]\nid = 'c'\nreceiver = { methods = ['push'] }";
+    const POLLING: &str = "[[client]]\nid = 'c'\nreceiver = { methods = ['poll'] }";
+    const GRACE: &str = "[[client]]\nid = 'c'\nreceiver = { removal_grace_s = 60 }";
     const KEYED: &str = "[[client]]\nid = 'c'\nreceiver = { jwks = { url = 'https://r.example/jwks' } }";
 
     #[test]
@@ -186,6 +148,13 @@ mod tests {
             (RELAY, "originals of relays, owed"),
             (RELAY, "originals of relays, dead letters"),
             (POLLED, "names offered by poll"),
+            (POLLING, "names offered by poll"),
+            (RECEIVER, "owed to a stream, references"),
+            (RECEIVER, "owed to a stream, SETs"),
+            (RECEIVER, "pushes under way"),
+            (RECEIVER, "subjects of streams"),
+            (RECEIVER, "look-up rows"),
+            (GRACE, "subjects that leave"),
             (KEYED, "key sets of clients and authorization servers"),
             ("[limits]\nset_bytes = 131072", "dead letters"),
             ("[limits]\npoll_batch_bytes = 2097152", "answers to polls"),
@@ -201,6 +170,62 @@ mod tests {
         let total = before["memory"].as_array().unwrap().last().unwrap();
         assert!(total["what"] == "all" && total["bytes"].as_u64().unwrap() > 1 << 30, "{total}");
         assert_eq!(bytes(&before, "owed to a stream, references"), 0, "there is no stream");
+    }
+
+    /// A receiver with these rights, by which tenant, and what the file makes for it.
+    fn receivers(many: usize, rights: &str, made: &str) -> Value {
+        let client = |n| format!("[[client]]\nid = 'c{n}'\nreceiver = {{ {rights} }}\n");
+        of(&((0..many).map(client).collect::<String>() + made))
+    }
+
+    #[test]
+    fn what_receivers_may_make_counts() {
+        let (owed, subjects) = ("owed to a stream, references", "subjects of streams");
+        let one = receivers(1, "streams_max = 1, subjects_max = 5000", "");
+        for (many, rights, streams, each) in [
+            (1, "streams_max = 1, subjects_max = 5000", 1, 5_000),
+            (100, "streams_max = 10, subjects_max = 5000", 1_000, 5_000),
+            (2, "", 20, 1_000_000),
+            (1, "subjects_max = 0", 10, 0),
+        ] {
+            let table = receivers(many, rights, "");
+            assert_eq!(bytes(&table, owed), bytes(&one, owed) * streams, "{many} {rights}");
+            assert_eq!(
+                bytes(&table, subjects),
+                bytes(&one, subjects) / 5_000 * streams * each,
+                "{many} {rights}"
+            );
+            assert_eq!(table["counted"]["streams"], streams, "{many} {rights}");
+            assert_eq!(table["counted"]["subjects"], streams * each, "{many} {rights}");
+        }
+        // Few subjects cannot take all the look-up rows that a stream may have: eight members are 254 choices each.
+        let look_ups = |max: u32| {
+            bytes(&receivers(1, &format!("streams_max = 1, subjects_max = {max}"), ""), "look-up rows")
+        };
+        assert_eq!(look_ups(100) / 25_400, look_ups(1_000_000) / 6_000_000);
+        assert_eq!(look_ups(10_000_000), look_ups(1_000_000), "hub/subjects/complex.rs LOOK_UPS_MAX");
+        assert_eq!(bytes(&receivers(1, "", ""), "subjects that leave"), 0, "none stays for a while");
+    }
+
+    /// What an operator makes for a receiver takes the place of what it could make itself.
+    #[test]
+    fn streams_of_the_file_are_among_those_of_their_receiver() {
+        let stream = |n| {
+            POLLED
+                .split_once("[[stream]]")
+                .unwrap()
+                .1
+                .replace("'s'", &format!("'s{n}'"))
+                .replace("'c'", "'c0'")
+        };
+        let made = |many: usize| (0..many).map(|n| format!("[[stream]]{}\n", stream(n))).collect::<String>();
+        for (max, many, streams) in [(4, 0, 4), (4, 3, 4), (4, 6, 6), (1, 1, 1)] {
+            let table = receivers(1, &format!("streams_max = {max}, subjects_max = 10"), &made(many));
+            assert_eq!(table["counted"]["streams"], streams, "{max} {many}");
+            assert_eq!(table["counted"]["subjects"], streams * 10, "{max} {many}");
+        }
+        assert_eq!(of(POLLED)["counted"]["streams"], 1, "a client that is no receiver");
+        assert_eq!(of(RELAY)["counted"]["streams"], 1, "a relay");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::state::{
     DEAD_LETTERS_MAX, DeadLetter, ECHOES_MAX, Echo, IDEMPOTENCY_MAX, OWED_MAX, SEEN_MAX, Seen, Timer,
 };
 use super::subjects::Leaving;
-use super::subjects::complex::{Complex, LOOK_UPS_MAX};
+use super::subjects::complex::Complex;
 use super::subjects::lists::ListNo;
 use crate::lineage::node::{Node, NodeId};
 use crate::revocation::key::{KeyHash, Kind};
@@ -29,7 +29,8 @@ const IDEMPOTENCY_TEXT: usize = 64 + 255;
 const TEXT: usize = 128;
 /// Bytes that the allocator adds to what lies by itself.
 const ALLOCATED: usize = 16;
-/// Members of each of a million complex subjects, at most: `2^3 - 2` times a million is all that there may be to look up.
+/// Members of each of a million complex subjects, at most: `2^3 - 2` times a million is all that there may be to look up. Those with
+/// more take more rows to look up, which count by themselves.
 const MEMBERS: usize = 3;
 /// What no limit bounds is counted for so many.
 pub const MILLION: usize = 1_000_000;
@@ -45,6 +46,12 @@ pub enum Per {
     Upstream,
     /// Each stream.
     Stream,
+    /// Each subject that a stream may have.
+    Subject,
+    /// Each subject that may leave a stream after a while.
+    Leaving,
+    /// Each row by which a complex subject may be looked up.
+    LookUp,
 }
 
 /// Rows of one sort.
@@ -116,26 +123,26 @@ pub fn kept(set_bytes: usize) -> [Kept; 12] {
             per: Per::Stream,
         },
         Kept {
-            what: "subjects of a stream",
-            limit: "receiver.subjects_max, at its default",
-            rows: MILLION,
+            what: "subjects of streams",
+            limit: "receiver.streams_max × receiver.subjects_max",
+            rows: 1,
             // Complex ones are longer. Of those with more members fewer fit: they take more look-up rows.
             bytes: row(subject, size_of::<Complex>()) + members + row(subject, 0),
-            per: Per::Stream,
+            per: Per::Subject,
         },
         Kept {
-            what: "look-up rows of a stream's complex subjects",
-            limit: "hub/subjects/complex.rs LOOK_UPS_MAX",
-            rows: LOOK_UPS_MAX,
+            what: "look-up rows of streams' complex subjects",
+            limit: "receiver.streams_max × hub/subjects/complex.rs LOOK_UPS_MAX, or what subjects_max allows",
+            rows: 1,
             bytes: row(subject, size_of::<u32>()),
-            per: Per::Stream,
+            per: Per::LookUp,
         },
         Kept {
             what: "subjects that leave a stream after receiver.removal_grace_s",
-            limit: "receiver.subjects_max, at its default",
-            rows: MILLION,
+            limit: "receiver.streams_max × receiver.subjects_max",
+            rows: 1,
             bytes: row(subject, size_of::<Leaving>()) + members + row(size_of::<(i64, Timer)>(), 0),
-            per: Per::Stream,
+            per: Per::Leaving,
         },
         Kept {
             what: "opt-outs, for a million names (no limit)",
