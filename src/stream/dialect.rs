@@ -14,6 +14,7 @@ pub enum Dialect {
     Ssf,
     /// The CAEP interoperability profile: RS256 only; a CAEP event without `reason_admin` gets one (INTEROP-38, -40).
     CaepInterop,
-    /// Okta as a receiver: the subject stands inside the event too, as `subject`, beside `sub_id` (SSF 1.0, 3.1.1).
+    /// Okta as a receiver: the subject stands inside CAEP and RISC events too, as `subject`, beside `sub_id` (SSF 1.0, 3.1.1),
+    /// by roles: `{"user": …}`, a complex one without its `format`. Other event types are as under `Ssf`.
     Okta,
 }

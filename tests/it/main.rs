@@ -11,6 +11,7 @@ mod conformance;
 mod crowd;
 mod delivery;
 mod demo;
+mod dialects;
 mod egress;
 mod emit;
 mod hub;

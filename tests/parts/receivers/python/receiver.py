@@ -2,7 +2,8 @@
 """A thin SSF receiver on joserfc: finds the transmitter, gets a token, makes a stream, verifies it, receives one
 event, pauses, enables, changes, deletes. See ../README.md for the arguments and what is printed.
 
-Shapes: `plain` uses all of SSF 1.0; `okta` wants the subject inside the event too, as Okta's API does.
+Shapes: `plain` uses all of SSF 1.0; `okta` wants the subject inside the event too, by roles and without a `format` of its
+own, as Okta's API does, and in no event of SSF itself.
 """
 import argparse, base64, http.server, json, queue, secrets, sys, threading, time, urllib.error, urllib.parse, urllib.request
 from joserfc import jws
@@ -75,6 +76,7 @@ class Receiver:
         need(f"sub or exp: {claims}", "sub" not in claims and "exp" not in claims)
         need(f"events: {claims}", len(claims["events"]) == 1)
         (uri, event), = claims["events"].items()
+        need(f"a subject in an event of SSF: {event}", "/secevent/ssf/" not in uri or "subject" not in event)
         self.seen.append({"alg": header["alg"], "jti": claims["jti"], "txn": claims.get("txn"), "event": uri, "sub_id": claims["sub_id"]})
         return uri, event, claims["sub_id"]
 
@@ -167,7 +169,9 @@ class Receiver:
         print(json.dumps({"step": "verified", "stream_id": self.config["stream_id"]}), flush=True)
         _, event, sub_id = self.wait_for(SESSION_REVOKED)
         if self.asked.shape == "okta":
-            need(f"no subject in the event: {event}", event["subject"]["user"] == sub_id["user"])
+            roles = {name: part for name, part in sub_id.items() if name != "format"}
+            need(f"not complex: {sub_id}", sub_id["format"] == "complex" and "user" in roles)
+            need(f"the subject in the event: {event}", event["subject"] == roles)
         else:
             need(f"a subject in the event: {event}", "subject" not in event)
         self.status("paused")
