@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use cron::Schedule;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::sync::watch;
 
 use crate::api::keys::rotate_one;
@@ -20,12 +23,36 @@ use crate::keys::state::Stage;
 use crate::keys::vault::Error;
 use crate::keys::{Keys, TenantKeys};
 use crate::operations::Operations;
+use crate::telemetry::Metrics;
 use crate::tenant::TenantId;
 
 /// Clocks jump, and keys run out: looked at at least so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Who does it, in logs and operational events.
 const BY: &str = "schedule";
+
+/// A rotation was made.
+const OK: &str = "ok";
+/// A look at a tenant's keys that came to nothing.
+const FAILED: &str = "failed";
+
+/// One tenant and how it went.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub struct Went {
+    tenant: String,
+    result: &'static str,
+}
+
+/// Keys rotated by the schedule, and looks that failed.
+pub type Counts = Family<Went, Counter>;
+
+/// The counters on the metrics page.
+pub fn counts(page: &Metrics) -> Counts {
+    page.counters(
+        "key_rotations",
+        "Signing keys rotated by the schedule, and looks at a tenant's keys that failed",
+    )
+}
 
 /// What it works with.
 pub struct Parts {
@@ -37,6 +64,8 @@ pub struct Parts {
     pub hub: Hub,
     /// What time it is.
     pub clock: SharedClock,
+    /// How it went.
+    pub counts: Counts,
 }
 
 /// Until `stop`; without a schedule keys are only forgotten.
@@ -72,6 +101,9 @@ fn fires_after(schedule: &Schedule, at_ms: i64) -> Option<i64> {
 
 impl Parts {
     fn look(&self, tenant: &TenantId, schedule: Option<&Schedule>) {
+        // Both stand on the page before the first failure: what appears with 1 is no increase to who watches.
+        self.count(tenant, OK, 0);
+        self.count(tenant, FAILED, 0);
         let done = self.keys.tenant(tenant).and_then(|keys| {
             for kid in keys.sweep()? {
                 tracing::info!(%tenant, kid, "an old signing key is published no more");
@@ -80,6 +112,7 @@ impl Parts {
         });
         if let Err(error) = done {
             tracing::error!(%tenant, %error, "signing keys could not be rotated");
+            self.count(tenant, FAILED, 1);
             self.operations.note(tenant.as_str(), "key_rotation_failed", BY, &error.to_string(), 0);
         }
     }
@@ -88,8 +121,13 @@ impl Parts {
         let (listed, now_ms) = (keys.list()?, self.clock.wall_ms());
         for alg in Alg::ALL.into_iter().filter(|alg| is_due(&listed, *alg, schedule, now_ms)) {
             rotate_one(keys, &self.operations, tenant, alg, BY)?;
+            self.count(tenant, OK, 1);
         }
         Ok(())
+    }
+
+    fn count(&self, tenant: &TenantId, result: &'static str, n: u64) {
+        self.counts.get_or_create(&Went { tenant: tenant.to_string(), result }).inc_by(n);
     }
 }
 

@@ -331,7 +331,9 @@ pub async fn start_with(config: Config, runtime: Runtime) -> anyhow::Result<Runn
     let operations = api.operations.clone();
     let parts = listeners::Parts { config: &config, page: &page, clock: &clock, operations: &operations };
     let [public_at, admin_at] = listeners::open(parts, api, (&tasks, &stopping)).await?;
-    let rotating = super::rotation::Parts { keys, operations, hub: hub.clone(), clock: clock.clone() };
+    let counts = super::rotation::counts(&page);
+    let rotating =
+        super::rotation::Parts { keys, operations, hub: hub.clone(), clock: clock.clone(), counts };
     tasks.spawn("signing keys", super::rotation::run(rotating, config.keys.rotate.clone(), stopping.clone()));
     tasks.spawn(
         "chain heads",

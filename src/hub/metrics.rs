@@ -1,5 +1,8 @@
 //! What the spine counts for the metrics page.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,6 +18,8 @@ type PerTenant = Family<[(&'static str, String); 1], Counter>;
 /// The spine's counters and gauges.
 #[derive(Clone)]
 pub struct Metrics {
+    /// Tenants whose rows stand on the page.
+    tenants: Arc<Mutex<BTreeSet<TenantId>>>,
     owed: PerTenant,
     delivered: PerTenant,
     dead_letters: PerTenant,
@@ -38,6 +43,7 @@ impl Metrics {
     pub fn new(page: &telemetry::Metrics) -> Self {
         let per_tenant = |name, help| page.register(name, help, PerTenant::default());
         Self {
+            tenants: Arc::default(),
             owed: per_tenant("sets_owed", "SETs owed to streams since the start"),
             delivered: per_tenant("sets_settled", "SETs that receivers acknowledged, as journaled"),
             dead_letters: per_tenant("dead_letters", "SETs given up, as journaled"),
@@ -88,11 +94,19 @@ impl Metrics {
             (&self.withheld, withheld),
             (&self.undefined, undefined),
         ];
+        let is_new = self.is_new(tenant);
         for (family, n) in counts {
-            if n > 0 {
+            if n > 0 || is_new {
                 family.get_or_create(&[("tenant", tenant.to_string())]).inc_by(n);
             }
         }
+    }
+
+    /// Whether nothing of the tenant stands on the page. All of it does from now on: what appears with 1 is no increase to who
+    /// watches.
+    fn is_new(&self, tenant: &TenantId) -> bool {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        !tenants.contains(tenant) && tenants.insert(tenant.clone())
     }
 
     /// How many requests wait.

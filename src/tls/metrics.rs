@@ -69,7 +69,12 @@ impl Metrics {
         self.reloads.get_or_create(&Ended { listener, result }).inc();
     }
 
+    /// A certificate came into use. From then on its files may change: both ends stand on the page before the first, for what
+    /// appears with 1 is no increase to who watches.
     pub(super) fn expires(&self, listener: &'static str, at_s: i64) {
+        for result in ["ok", "refused"] {
+            drop(self.reloads.get_or_create(&Ended { listener, result }));
+        }
         self.expires.get_or_create(&OfListener { listener }).set(at_s);
     }
 }

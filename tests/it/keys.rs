@@ -170,6 +170,32 @@ async fn keys_are_rotated_on_schedule() {
     hub.stop().await;
 }
 
+#[tokio::test]
+async fn a_rotation_that_fails_is_told_and_tried_again() {
+    let (hub, _, _) = furnished(&format!("{QUICK}rotate = \"* * * * * *\"\n")).await;
+    let counted = |result: &'static str| {
+        let name = format!("ssf_hub_key_rotations_total{{tenant=\"default\",result=\"{result}\"}} ");
+        let asking = hub.http.get(format!("{}/metrics", hub.admin)).send();
+        async move {
+            let page = asking.await.unwrap().text().await.unwrap();
+            page.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok())
+        }
+    };
+    // Who has no keys has none to rotate.
+    assert!(!kids(&jwks(&hub).await).is_empty());
+    until("it is counted from nought", 60, || async { counted("failed").await == Some(0) }).await;
+    let (keys, aside) = (hub.data().join("keys"), hub.data().join("keys-aside"));
+    std::fs::rename(&keys, &aside).unwrap();
+    std::fs::write(&keys, "no folder").unwrap();
+    until("it fails", 60, || async { counted("failed").await > Some(1) }).await;
+    assert!(!events(&hub, "key_rotation_failed").await.is_empty());
+    std::fs::remove_file(&keys).unwrap();
+    std::fs::rename(&aside, &keys).unwrap();
+    let before = counted("ok").await;
+    until("the next one does not", 60, || async { counted("ok").await > before }).await;
+    hub.stop().await;
+}
+
 async fn revoke(hub: &Hub, kid: &str) -> String {
     let path = format!("/admin/v1/t/default/keys/{kid}/revoke");
     let (status, gone) = hub.admin_send("POST", &path, None).await;
