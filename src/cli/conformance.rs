@@ -134,6 +134,9 @@ pub struct Args {
     /// How long the transmitter may go on about a removed subject (s).
     #[arg(long, default_value = "0", value_parser = seconds)]
     pub removal_grace_s: Duration,
+    /// How often the transmitter sends verification events that nobody asked for (s).
+    #[arg(long, value_parser = seconds)]
+    pub keep_alive_s: Option<Duration>,
     /// How long the whole run may take (s).
     #[arg(long, default_value = "3600", value_parser = seconds)]
     pub at_most_s: Duration,
@@ -198,6 +201,7 @@ impl Args {
             silence: self.silence_s,
             patience: self.patience_s,
             removal_grace: self.removal_grace_s,
+            keep_alive: self.keep_alive_s,
             at_most: self.at_most_s,
             ..Settings::new(&self.issuer, a)
         })

@@ -288,9 +288,6 @@ pub struct Every {
     /// Whether it is enough that one of them looks like that.
     #[serde(default)]
     pub some: bool,
-    /// Whether it is enough that nothing contradicts; else, without any, the row does not apply.
-    #[serde(default)]
-    pub perhaps_none: bool,
 }
 
 /// Waits.

@@ -129,6 +129,7 @@ pub async fn gather(stage: &mut Stage<'_>, name: &str) -> Result<(), Trouble> {
         about["stream"] = config.clone();
         about["as"] = json!(if who == Who::B { "b" } else { "a" });
         about["case"] = json!(stage.case.id);
+        about["asked"] = json!(stage.stream(name)?.verified.is_some());
         let mut doc = seen::see(stage.lab, &raw, &about).await;
         if is_of_case(&doc, stage) {
             doc["uniq"] = stage.known.get("uniq").cloned().unwrap_or_default();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Trouble;
 use super::action::Every;
@@ -45,9 +45,16 @@ pub fn judge(stage: &mut Stage<'_>, every: &Every) -> Result<(), Trouble> {
     }
     match (judged, faults.is_empty()) {
         (_, false) => Err(Trouble::wrong(faults.join(" | "))),
-        (0, _) if !every.perhaps_none => Err(Trouble::na("nothing of that kind was seen in this run")),
+        (0, _) => Err(Trouble::na(unseen(every))),
         _ => Ok(()),
     }
+}
+
+/// Of which kind nothing was seen.
+fn unseen(every: &Every) -> String {
+    let filter = &every.filter.0;
+    let which = if filter.is_empty() { String::new() } else { format!(": {}", json!(filter)) };
+    format!("nothing of that kind was seen in this run{which}")
 }
 
 /// Values that two different documents share although they must not. What came twice is one document.

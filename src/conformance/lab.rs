@@ -234,6 +234,7 @@ impl Lab {
             ("run".into(), json!(self.run)),
             ("removal_grace_s".into(), json!(self.settings.removal_grace.as_secs_f64())),
         ];
+        names.extend(self.settings.keep_alive.map(|s| ("keep_alive_s".to_string(), json!(s.as_secs_f64()))));
         let url = |issuer: &str, name: &str| discover::well_known(issuer, name).map(Value::String);
         for (name, issuer, document) in [
             ("metadata_url", Some(&self.settings.issuer), "ssf-configuration"),

@@ -4,7 +4,7 @@
 //! `endpoint:NAME` (in the metadata) · `subjects:ALL`, `subjects:NONE` (the default of a fresh stream) · `https` ·
 //! `path`, `slash` (in the issuer) · `other_issuer` · `caep-interop` (the profile) · `token_answer`
 //! (tokens by client credentials) · `bad_tls` (an endpoint with a bad certificate) · `metadata` · `known_subject` (one that
-//! the transmitter knows). A value of an `each` may also need `known:NAME`, something known by then. Never judges.
+//! the transmitter knows) · `keep_alive` (it sends verification events that nobody asked for). A value of an `each` may also need `known:NAME`, something known by then. Never judges.
 
 use super::lab::Lab;
 use super::settings::Profile;
@@ -34,6 +34,10 @@ pub fn unmet(lab: &Lab, need: &str) -> Option<String> {
         }
         "metadata" => unless(lab.metadata().is_object(), "there is no metadata"),
         "endpoint" => unless(lab.metadata()[arg].is_string(), &format!("the metadata names no {arg}")),
+        "keep_alive" => unless(
+            settings.keep_alive.is_some(),
+            "needs a transmitter that verifies unasked, and to know how often: --keep-alive-s",
+        ),
         "known_subject" => unless(settings.known_subject.is_some(), "needs --known-subject"),
         "bad_tls" => unless(lab.bad_tls.is_some(), "needs --bad-tls-listen and --bad-tls-url"),
         "push" => method(lab, "urn:ietf:rfc:8935")
@@ -84,6 +88,7 @@ pub fn is_known(need: &str) -> bool {
                 "poll",
                 "bad_tls",
                 "known_subject",
+                "keep_alive",
             ];
             arg.is_empty() && plain.contains(&name)
         }

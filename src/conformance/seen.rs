@@ -1,6 +1,6 @@
 //! A SET that came: taken apart, its signature checked, as a document that shapes judge.
 //!
-//! `{"raw","header","claims","claims_text","type","types","event","signature","key","stream","as","via","poll_key",…}`.
+//! `{"raw","header","claims","claims_text","type","types","event","by_roles","signature","key","stream","as","via","poll_key",…}`.
 //! `signature` is `verified` or says why not. Signatures are checked through `jose` with the one key that `kid` names
 //! in the transmitter's JWKS, fetched again once for a `kid` that is not there. Never judges claims.
 
@@ -33,6 +33,7 @@ pub async fn see(lab: &Lab, raw: &str, about: &Value) -> Value {
         "unambiguous": Object::parse(&header).is_ok() && Object::parse(&payload).is_ok(),
         "claims_text": String::from_utf8_lossy(&payload),
     });
+    doc["by_roles"] = by_roles(&doc["claims"]["sub_id"]);
     // How far ahead of this machine's clock it says it was issued.
     doc["iat_ahead_s"] = doc["claims"]["iat"].as_i64().map(|iat| iat - System.wall_ms() / 1000).into();
     let (signature, key) = signature(lab, raw, &doc["header"]).await;
@@ -42,6 +43,18 @@ pub async fn see(lab: &Lab, raw: &str, about: &Value) -> Value {
         doc[name] = value.clone();
     }
     doc
+}
+
+/// The subject as it stood inside events before there was `sub_id`: a complex one without its `format`, a simple one as the
+/// user.
+fn by_roles(sub_id: &Value) -> Value {
+    match sub_id.as_object() {
+        Some(members) if sub_id["format"] == "complex" => {
+            let roles = members.iter().filter(|(name, _)| *name != "format");
+            Value::Object(roles.map(|(name, part)| (name.clone(), part.clone())).collect())
+        }
+        _ => json!({ "user": sub_id }),
+    }
 }
 
 /// Whether a SET names one of these audiences: what tells streams apart that share a push URL.
@@ -97,6 +110,14 @@ fn modulus_bits(key: &Value) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subjects_by_roles() {
+        let email = json!({ "format": "email", "email": "a@b" });
+        assert_eq!(by_roles(&email), json!({ "user": email }));
+        let complex = json!({ "format": "complex", "user": email, "tenant": email });
+        assert_eq!(by_roles(&complex), json!({ "user": email, "tenant": email }));
+    }
 
     #[test]
     fn bits_of_a_modulus() {

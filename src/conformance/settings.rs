@@ -105,6 +105,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long the transmitter says that it may go on about a removed subject (SSF 9.3).
     pub removal_grace: Duration,
+    /// How often the transmitter says that it sends verification events by itself (SSF 8.1.4).
+    pub keep_alive: Option<Duration>,
     /// How long the whole run may take; what was not tried by then is said to be so.
     pub at_most: Duration,
     /// Turns true when the run must end; it still clears up behind itself.
@@ -138,6 +140,7 @@ impl Settings {
             silence: Duration::from_secs(20),
             patience: Duration::from_secs(60),
             removal_grace: Duration::ZERO,
+            keep_alive: None,
             at_most: Duration::from_secs(3600),
             stop: None,
             progress: None,

@@ -12,6 +12,8 @@ use super::wire::Stream;
 
 /// How long a poll waits: longer than a busy machine takes for what is asked meanwhile.
 const LONG_POLL: Duration = Duration::from_secs(20);
+/// How often a stream may be asked about subjects.
+const SUBJECTS_MAX: usize = 40;
 /// How many streams a receiver may have, but where it is otherwise.
 const STREAMS_MAX: usize = 6;
 
@@ -59,6 +61,9 @@ impl Scripted {
                     let all =
                         self.goes_wrong("one status for all") && verb == "POST" && path == "/ssf/status";
                     let status = body["status"].clone();
+                    if path == "/ssf/verify" {
+                        world.state = body["state"].clone();
+                    }
                     let Some(stream) = world.streams.iter_mut().find(mine) else {
                         return (if self.goes_wrong("unknown is 200") { 200 } else { 404 }, json!({}));
                     };
@@ -110,6 +115,12 @@ impl Scripted {
         if self.goes_wrong("state unasked") {
             let sub_id = json!({ "format": "opaque", "id": stream.id });
             self.send(&mut stream, &sub_id, VERIFICATION, &json!({ "state": "unasked" }), None);
+        }
+        let old_state = self.goes_wrong("an old state unasked") && world.state.is_string();
+        if old_state || self.goes_wrong("keeps alive") {
+            let sub_id = json!({ "format": "opaque", "id": stream.id });
+            let event = if old_state { json!({ "state": world.state }) } else { json!({}) };
+            self.send(&mut stream, &sub_id, VERIFICATION, &event, None);
         }
         if self.goes_wrong("pushes to nowhere") && method == Some("urn:ietf:rfc:8935") && url.is_empty() {
             return (201, self.config(&stream));
@@ -208,6 +219,10 @@ impl Scripted {
     }
 
     fn subject(&self, stream: &mut Stream, add: bool, body: &Value) -> Reply {
+        stream.told += 1;
+        if stream.told > SUBJECTS_MAX && !self.goes_wrong("takes any number of subjects") {
+            return (429, json!({}));
+        }
         let subject = body["subject"].clone();
         let sound = super::wire::well_formed(&subject, true) || self.goes_wrong("any subject");
         if !add && self.goes_wrong("removes anything") {
@@ -303,6 +318,7 @@ impl Scripted {
     fn streams_max(&self) -> usize {
         match self.wrong() {
             "offers one stream" | "has a stream and offers no other" => 1,
+            "offers any number of streams" => usize::MAX,
             _ => STREAMS_MAX,
         }
     }

@@ -110,8 +110,8 @@ fn skipped(one: &Report, other: &Report) -> Vec<String> {
 }
 
 /// Rows that do not apply to the scripted transmitter as it is: no terminating slash, no https, no critical members, no
-/// inactivity, no payload subject. [`others`] and [`secure`] have those.
-const SKIPPED: [&str; 20] = [
+/// inactivity, no verification unasked, no payload subject. [`others`] and [`secure`] have those.
+const SKIPPED: [&str; 22] = [
     "SSF-TX-META-03",
     "SSF-TX-META-11",
     "SSF-TX-META-14",
@@ -126,6 +126,8 @@ const SKIPPED: [&str; 20] = [
     "SSF-TX-CFG-26",
     "SSF-TX-CFG-27",
     "SSF-TX-CFG-28",
+    "SSF-VER-01",
+    "SSF-VER-06",
     "SET-16",
     "SSF-SET-05",
     "PUSH-32",

@@ -83,6 +83,33 @@ const TABLE: &[Other] = &[
         &[],
     ),
     (
+        "the subject inside by roles",
+        &["verification", "one-cause", "sets"],
+        &["SSF-SET-05", "SSF-SET-07"],
+        &[],
+    ),
+    ("keeps alive", &["keep-alive", "sets"], &["SSF-VER-01", "SSF-VER-06"], &[]),
+    (
+        "verifies when it is asked",
+        &["verification", "sets"],
+        &["SSF-VER-05", "SSF-SET-07"],
+        &[("SSF-VER-06", "\"/asked\":false")],
+    ),
+    ("no default", &["metadata-members"], &["SSF-TX-META-06"], &[("SSF-TX-META-27", "default_subjects")]),
+    ("holds the last alone", &["paused-and-enabled"], &["SSF-TX-STAT-09"], &[("SSF-TX-STAT-11", "/held")]),
+    (
+        "takes any number of subjects",
+        &["create", "subject-refusals"],
+        &["SSF-TX-CRE-01"],
+        &[("SSF-TX-SUBJ-12", "\"/status\":429"), ("SSF-TX-SUBJ-14", "\"/status\":429")],
+    ),
+    (
+        "offers any number of streams",
+        &["several-streams"],
+        &["SSF-TX-CRE-06", "SSF-TX-CFG-01"],
+        &[("SSF-TX-CRE-07", "not 409")],
+    ),
+    (
         "idle",
         &["configuration", "inactivity-*"],
         &["SSF-TX-CFG-24", "SSF-TX-CFG-25", "SSF-TX-CFG-26", "SSF-TX-CFG-27", "SSF-TX-CFG-28"],
@@ -107,6 +134,7 @@ async fn who_offers_less_or_otherwise_is_not_wrong() {
         running.spawn(async move {
             let (report, streams) = tried(&common, wrong, |settings| {
                 settings.only = only.iter().map(ToString::to_string).collect();
+                settings.keep_alive = (*wrong == "keeps alive").then_some(Duration::ZERO);
                 // The profile asks for both delivery methods.
                 settings.profile =
                     if *wrong == "takes no Basic" { Profile::CaepInterop } else { Profile::Default };

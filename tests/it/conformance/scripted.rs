@@ -49,6 +49,8 @@ pub struct World {
     /// Deleted, and yet to be polled, where it goes wrong.
     pub ghosts: Vec<Stream>,
     pub made: usize,
+    /// The `state` that was asked for last.
+    pub state: Value,
     opted: Opted,
 }
 
@@ -90,7 +92,13 @@ impl Scripted {
             default_subjects,
             key,
             other_key,
-            world: Mutex::new(World { streams: vec![], ghosts: vec![], made: 0, opted: Opted::default() }),
+            world: Mutex::new(World {
+                streams: vec![],
+                ghosts: vec![],
+                made: 0,
+                state: Value::Null,
+                opted: Opted::default(),
+            }),
             http: if wrong == "trusts anybody" { careless } else { http },
         });
         if wrong == "has a stream and offers no other" {
@@ -204,6 +212,7 @@ impl Scripted {
         });
         if let Some(txn) = txn.filter(|_| !self.goes_wrong("no txn")) {
             claims["txn"] = json!(txn);
+            claims["toe"] = json!(now_s());
         }
         let mut typ = "secevent+jwt";
         wrongs::claims(self.wrong, uri, &mut claims);

@@ -23,6 +23,8 @@ pub struct Stream {
     pub push: Option<(String, Option<String>)>,
     pub added: Vec<Value>,
     pub removed: Vec<Value>,
+    /// How often it was asked about subjects.
+    pub told: usize,
     pub verified: Option<Stopwatch>,
     pub sent: usize,
     /// `jti`, SET, and whether it goes out whatever the status.
@@ -43,6 +45,7 @@ impl Stream {
             push: None,
             added: vec![],
             removed: vec![],
+            told: 0,
             verified: None,
             sent: 0,
             queue: vec![],
@@ -97,6 +100,9 @@ impl Stream {
             || urgent;
         if !keeps {
             return;
+        }
+        if wrong == "holds the last alone" && self.status == "paused" {
+            self.queue.retain(|(_, _, urgent)| *urgent);
         }
         if wrong == "paused turns round" && self.status == "paused" {
             self.queue.insert(0, (jti, compact, urgent));

@@ -66,6 +66,7 @@ pub fn event(wrong: &str, uri: &str, subject: &Value, event: &mut Value) {
         "old words" => event["subject_type"] = json!("email"),
         "another subject inside" => event["subject"] = json!({ "format": "opaque", "id": "x" }),
         "the subject inside as well" => event["subject"] = subject.clone(),
+        "the subject inside by roles" => event["subject"] = json!({ "user": subject }),
         "event_timestamp of the issue" if uri.ends_with("session-established") => {
             event["event_timestamp"] = json!(crate::peers::now_s())
         }
