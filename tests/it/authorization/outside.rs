@@ -1,7 +1,7 @@
 //! Outside authorization servers: one whose tokens are JWTs, one that is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -156,12 +156,13 @@ async fn others_are_asked_once_and_remembered_for_a_while() {
     let (hub, clock) = shifted().await;
     // What is remembered for seconds must not be over because the machine was busy.
     clock.hold();
-    let until = now_s() + 30;
+    let until = Arc::new(AtomicI64::new(now_s() + 30));
+    let exp = until.clone();
     let server = Jwks::answering(move |headers, body| {
         if headers["authorization"] != "Basic aHViOnMlM0FlY3JldC0wMTIz" {
             return (StatusCode::UNAUTHORIZED, json!({}));
         }
-        let active = json!({ "active": true, "client_id": "app", "scope": "ssf.read", "exp": until });
+        let active = json!({ "active": true, "client_id": "app", "scope": "ssf.read", "exp": exp.load(Ordering::Relaxed) });
         let with = |name: &str, value: Value| {
             let mut changed = active.clone();
             changed[name] = value;
@@ -214,7 +215,8 @@ async fn others_are_asked_once_and_remembered_for_a_while() {
     let shown = hub.admin_send("GET", path, None).await.1;
     assert!(!shown.to_string().contains("secret"), "{shown}");
     hub.put("default", "authorization-servers", "as", shown).await;
-    clock.by_s(0);
+    until.fetch_add(300, Ordering::Relaxed);
+    clock.by_s(55);
     assert_eq!(poll(&hub, "a", "good").await.status, 200);
     let secrets = || std::fs::read_dir(hub.data().join("keys/secrets/default")).unwrap().count();
     assert_eq!(secrets(), 1);
